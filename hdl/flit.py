@@ -1,0 +1,61 @@
+"""Layouts of everything that travels on the spike network. Each flit is one packet."""
+
+from amaranth.lib import data, enum
+
+from .config import ChipConfig, bits_for
+from .program import Memory, address_bits, chunk_bits
+
+__all__ = ["Flit", "FlitKind", "Rect", "flit_bits", "payload_layouts"]
+
+
+class FlitKind(enum.Enum, shape=2):
+    """What a flit carries, and so which payload layout applies."""
+
+    SPIKE = 0  # payload "spike": one bundle of 1-bit spikes
+    WRITE = 1  # payload "memory": one chunk of a word for a core's memory
+    READ = 2  # payload "memory": asks a core for one memory word (chunk, last and data unused)
+    READOUT = 3  # payload "readout": one chunk of a memory word, to the host
+
+
+def Rect(config: ChipConfig) -> data.StructLayout:
+    """Destination rectangle: columns x0..x1 and rows y0..y1, both inclusive."""
+    xb, yb = bits_for(config.cols - 1), bits_for(config.rows - 1)
+    return data.StructLayout({"x0": xb, "x1": xb, "y0": yb, "y1": yb})
+
+
+def payload_layouts(config: ChipConfig) -> dict[str, data.StructLayout]:
+    """The payloads by name.
+
+    ``spike``: spikes of channels ``group * lanes + bit`` at feature-map position (y, x) of edge ``edge``.
+    ``memory``: chunk number ``chunk`` of the word at ``addr``; ``last`` commits the assembled word.
+    ``readout``: chunk number ``chunk`` of the word at ``addr`` of memory ``mem`` in tile (src_y, src_x).
+    """
+    side, xb, yb = bits_for(config.map_side - 1), bits_for(config.cols - 1), bits_for(config.rows - 1)
+    addr = address_bits(config)
+    return {
+        "spike": data.StructLayout({
+            "edge": bits_for(config.edges - 1), "y": side, "x": side,
+            "group": bits_for(config.map_groups - 1), "mask": config.lanes,
+        }),
+        "memory": data.StructLayout({
+            "mem": Memory, "addr": addr, "chunk": chunk_bits(config), "last": 1, "data": config.data_bits,
+        }),
+        "readout": data.StructLayout({
+            "src_y": yb, "src_x": xb, "mem": Memory, "addr": addr,
+            "chunk": chunk_bits(config), "data": config.data_bits,
+        }),
+    }  # fmt: skip
+
+
+def Flit(config: ChipConfig) -> data.StructLayout:
+    """The flit: kind, destination rectangle, payload (a union of :func:`payload_layouts`)."""
+    return data.StructLayout({
+        "kind": FlitKind,
+        "dst": Rect(config),
+        "payload": data.UnionLayout(payload_layouts(config)),
+    })  # fmt: skip
+
+
+def flit_bits(config: ChipConfig) -> int:
+    """Width of a link."""
+    return Flit(config).size

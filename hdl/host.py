@@ -1,0 +1,135 @@
+"""The host's view: words of its two streams, and the registers of the sequencer and bridge."""
+
+from amaranth.hdl import unsigned
+from amaranth.lib import data, enum
+
+from .config import ChipConfig
+from .flit import Flit, payload_layouts
+
+__all__ = [
+    "Command", "ErrorCode", "HostIn", "HostOut", "HostOp", "HostTag", "PauseMode", "REGISTER_BITS", "Register",
+    "RunState", "host_in_bits", "host_out_bits",
+]  # fmt: skip
+
+REGISTER_BITS = 32
+
+
+class HostOp(enum.Enum, shape=3):
+    """First field of a word that the host sends."""
+
+    FLIT = 0  # payload "flit" is injected (program words; READ is forced to the single tile x0, y0)
+    SAMPLE = 1  # like FLIT, but held back until the chip can take the next sample
+    SAMPLE_END = 2  # the flits of one sample are complete
+    SET = 3  # payload "register": write a register
+    GET = 4  # payload "register": answered by a REGISTER word
+
+
+class HostTag(enum.Enum, shape=1):
+    """First field of a word that the chip sends."""
+
+    READOUT = 0  # payload "readout"
+    REGISTER = 1  # payload "register"
+
+
+class Register(enum.Enum, shape=4):
+    """Registers of the host tile, 32 bits each (counters are read modulo 2^32)."""
+
+    CONFIG_ID = 0  # r: ChipConfig.fingerprint
+    CONTROL = 1  # w: write 1 to START (clears the state, then waits for samples), 2 to RESUME, 4 to STOP
+    STATUS = 2  # r: StatusWord
+    STEPS = 3  # rw: T of the program, 2..time_steps
+    STAGES = 4  # rw: pipeline stages after the input stage
+    READOUT_FLITS = 5  # rw: read-out flits of one sample
+    WATCHDOG = 6  # rw: longest allowed step in cycles; 0: off
+    PAUSE = 7  # rw: PauseMode
+    WINDOWS = 8  # r: windows since START
+    CYCLES = 9  # r: cycles spent in windows since START (waiting for a sample, or paused, does not count)
+    SAMPLES = 10  # r: samples accepted since START
+    STRAY = 11  # r: flits that reached the host tile and were not for it, or could not be routed there
+    BARRIERS = 12  # r: steps and requantization phases completed since START
+
+
+class RunState(enum.Enum, shape=3):
+    """Sequencer state, as read in STATUS."""
+
+    STOPPED = 0
+    CLEARING = 1
+    WAITING = 2  # for a sample
+    RUNNING = 3
+    PAUSED = 4
+    FAILED = 5  # STATUS.error says why; START recovers
+
+
+class ErrorCode(enum.Enum, shape=3):
+    """Why a run failed."""
+
+    NONE = 0
+    WATCHDOG = 1  # a step did not end in time
+    READOUT = 2  # a valid sample's window ended with read-out flits missing
+    SETTINGS = 3  # START with STEPS, STAGES or READOUT_FLITS out of range
+
+
+class PauseMode(enum.Enum, shape=2):
+    """Where a run pauses until RESUME."""
+
+    NONE = 0
+    WINDOW = 1  # after every window (requantization done)
+    STEP = 2  # after every step (I(t) complete, not yet integrated) and after every window
+
+
+def StatusWord(config: ChipConfig) -> data.StructLayout:
+    """Fields of Register.STATUS; ``step`` is T while requantizing."""
+    return data.StructLayout({"state": RunState, "error": ErrorCode, "step": 5, "readout_missing": 16})
+
+
+class Command(enum.Enum, shape=2):
+    """Broadcast from the sequencer to all cores, see :func:`CommandWord`."""
+
+    NONE = 0
+    CLEAR = 1  # V, I, activations and counters to zero
+    STEP = 2  # integrate the previous step (unless first), then emit bit-plane `plane`
+    REQUANT = 3  # integrate the last step, requantize into the next activation slot, V to zero
+
+
+def CommandWord(config: ChipConfig) -> data.StructLayout:
+    """``first``: step 0 of a window, advance the activation slot. ``plane``: bit to emit, T-1 first.
+
+    ``valid``: bit s is set where stage s emits a valid sample in this window (bit 0: the input).
+    """
+    return data.StructLayout({
+        "op": Command,
+        "first": 1,
+        "plane": max(1, (config.time_steps - 1).bit_length()),
+        "valid": unsigned(config.stages + 1),
+    })  # fmt: skip
+
+
+def RegisterPayload() -> data.StructLayout:
+    """Register number and value."""
+    return data.StructLayout({"address": Register, "value": unsigned(REGISTER_BITS)})
+
+
+def HostIn(config: ChipConfig) -> data.StructLayout:
+    """Layout of a word from the host."""
+    return data.StructLayout({
+        "op": HostOp,
+        "payload": data.UnionLayout({"flit": Flit(config), "register": RegisterPayload()}),
+    })  # fmt: skip
+
+
+def HostOut(config: ChipConfig) -> data.StructLayout:
+    """Layout of a word to the host."""
+    return data.StructLayout({
+        "tag": HostTag,
+        "payload": data.UnionLayout({"readout": payload_layouts(config)["readout"], "register": RegisterPayload()}),
+    })  # fmt: skip
+
+
+def host_in_bits(config: ChipConfig) -> int:
+    """Width of the input stream: whole bytes."""
+    return -(-HostIn(config).size // 8) * 8
+
+
+def host_out_bits(config: ChipConfig) -> int:
+    """Width of the output stream: whole bytes."""
+    return -(-HostOut(config).size // 8) * 8

@@ -1,0 +1,279 @@
+"""The lockstep sequencer: cuts time into windows and steps, and owns the host's registers.
+
+A window is T STEP commands and one REQUANT command, each followed by a barrier: the next command is given
+only when the quiescence tree says that no flit is in flight and every core has finished. See docs/chip.md.
+"""
+
+from amaranth.hdl import Cat, Const, Module, Signal, unsigned
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from .config import ChipConfig, bits_for
+from .host import (
+    REGISTER_BITS,
+    Command,
+    CommandWord,
+    ErrorCode,
+    PauseMode,
+    Register,
+    RegisterPayload,
+    RunState,
+    StatusWord,
+)
+
+__all__ = ["Sequencer"]
+
+START, RESUME, STOP = 0, 1, 2  # bits of Register.CONTROL
+
+
+class Sequencer(wiring.Component):
+    """Window and step control.
+
+    Parameters
+    ----------
+    config : ChipConfig
+    round_trip : int
+        Cycles from a command leaving here until the quiescence tree's output reflects it. The barrier is
+        blanked that long, since "all idle" from before the command is still on its way.
+
+    Members
+    -------
+    command : CommandWord
+        One-cycle pulses to the broadcast tree.
+    quiescent : bit
+        Output of the quiescence tree.
+    set, set_valid : RegisterPayload, bit
+        Register write from the bridge.
+    get, value : Register, 32 bits
+        Register read by the bridge (combinational).
+    state : RunState
+    sample_pending : bit
+        The bridge holds a complete sample in the input tiles' back slots.
+    sample_open : bit
+        The bridge may inject flits of the next sample.
+    sample_take : bit
+        Pulse: the pending sample has entered the pipeline.
+    readout_free : bits
+        Unreserved entries of the bridge's read-out queue.
+    readout_missing : bits
+        Reserved read-out flits that have not arrived.
+    reserve, reserve_count : bit, bits
+        Pulse: reserve that many entries for one sample's read-out.
+    stray : 32 bits
+        The bridge's count of stray flits.
+    """
+
+    def __init__(self, config: ChipConfig, *, round_trip: int) -> None:
+        if round_trip < 1:
+            raise ValueError(f"round_trip must be at least 1, not {round_trip!r}")
+        self.config = config
+        self.round_trip = round_trip
+        count = unsigned(bits_for(config.readout_depth))
+        super().__init__({
+            "command": Out(CommandWord(config)),
+            "quiescent": In(1),
+            "set": In(RegisterPayload()),
+            "set_valid": In(1),
+            "get": In(Register),
+            "value": Out(REGISTER_BITS),
+            "state": Out(RunState),
+            "sample_pending": In(1),
+            "sample_open": Out(1),
+            "sample_take": Out(1),
+            "readout_free": In(count),
+            "readout_missing": In(count),
+            "reserve": Out(1),
+            "reserve_count": Out(count),
+            "stray": In(REGISTER_BITS),
+        })  # fmt: skip
+
+    def elaborate(self, platform):
+        config = self.config
+        m = Module()
+
+        # -- registers --------------------------------------------------------------------------
+        steps = Signal(range(config.time_steps + 1), init=config.time_steps)
+        stages = Signal(range(config.stages + 1), init=1)
+        readout_flits = Signal.like(self.reserve_count)
+        watchdog = Signal(REGISTER_BITS)
+        pause = Signal(PauseMode)
+        windows, cycles, samples, barriers = (Signal(REGISTER_BITS, name=n) for n in ("windows", "cycles", "samples", "barriers"))
+        error = Signal(ErrorCode)
+        settings_ok = Signal(init=1)  # the last SET of each checked register was in range
+        bad = Signal(3)  # which of STEPS, STAGES, READOUT_FLITS holds a refused value
+        m.d.comb += settings_ok.eq(bad == 0)
+
+        start, resume, stop = Signal(), Signal(), Signal()
+        value = self.set.value
+        with m.If(self.set_valid):
+            with m.Switch(self.set.address):
+                with m.Case(Register.CONTROL):
+                    m.d.comb += [start.eq(value[START]), resume.eq(value[RESUME]), stop.eq(value[STOP])]
+                with m.Case(Register.STEPS):
+                    m.d.sync += [steps.eq(value), bad[0].eq((value < 2) | (value > config.time_steps))]
+                with m.Case(Register.STAGES):
+                    m.d.sync += [stages.eq(value), bad[1].eq((value < 1) | (value > config.stages))]
+                with m.Case(Register.READOUT_FLITS):
+                    m.d.sync += [readout_flits.eq(value), bad[2].eq(value > config.readout_depth)]
+                with m.Case(Register.WATCHDOG):
+                    m.d.sync += watchdog.eq(value)
+                with m.Case(Register.PAUSE):
+                    m.d.sync += pause.eq(value)
+
+        # -- barrier ----------------------------------------------------------------------------
+        blank = Signal(range(self.round_trip + 1))
+        elapsed = Signal(REGISTER_BITS)
+        reached = Signal()  # quiescent, and known to be so since the last command (or injected flit)
+        m.d.comb += reached.eq((blank == 0) & self.quiescent)
+        with m.If(blank != 0):
+            m.d.sync += blank.eq(blank - 1)
+
+        command = Signal(CommandWord(config))
+        m.d.comb += self.command.eq(command)
+        m.d.sync += command.op.eq(Command.NONE)
+
+        valid = Signal(config.stages + 1)
+        valid_next = Signal(config.stages + 1)
+        sample_in = Signal()  # a complete sample was there before the last step's barrier
+        stage_mask = Signal(config.stages + 1)
+        m.d.comb += [
+            stage_mask.eq((Const(2, config.stages + 2) << stages) - 1),
+            valid_next.eq(Cat(sample_in, valid) & stage_mask),
+        ]
+        last_valid = valid.bit_select(stages, 1)
+        step = Signal(range(config.time_steps + 1))
+        taking = Signal()  # the step just given is the first one of a window with a new sample
+
+        def issue(op, **fields):
+            return [
+                command.op.eq(op), command.valid.eq(valid),
+                *(command[name].eq(v) for name, v in fields.items()),
+                blank.eq(self.round_trip), elapsed.eq(0),
+            ]  # fmt: skip
+
+        def issue_step(index, first):
+            return [
+                *issue(Command.STEP, first=first, plane=steps - 1 - index),
+                step.eq(index),
+                # Seen before this step's barrier, so its flits have arrived when the window ends.
+                sample_in.eq(self.sample_pending & ~taking),
+            ]
+
+        # -- control ----------------------------------------------------------------------------
+        running = Signal()
+        state = self.state
+        m.d.comb += self.sample_open.eq((state == RunState.WAITING) | (state == RunState.RUNNING) | (state == RunState.PAUSED))
+        m.d.comb += [self.reserve_count.eq(readout_flits), running.eq(0)]
+        expired = (watchdog != 0) & (elapsed >= watchdog)
+        requanting = step == steps  # the last command was REQUANT
+        go_on = Signal()  # leave the barrier for the next command
+
+        def fail(code):
+            return [error.eq(code), state.eq(RunState.FAILED), valid.eq(0), sample_in.eq(0)]
+
+        with m.FSM(name="phase"):
+            with m.State("STOPPED"):
+                pass  # START is handled below, from every state
+            with m.State("CLEAR"):  # wait for flits that are still on their way, then clear
+                with m.If(reached):
+                    m.d.sync += issue(Command.CLEAR)
+                    m.next = "CLEARED"
+            with m.State("CLEARED"):
+                with m.If(reached):
+                    m.d.sync += state.eq(RunState.WAITING)
+                    m.next = "WAIT"
+            with m.State("WAIT"):  # nothing in the pipeline; restart the blanking until a sample is complete
+                m.d.sync += blank.eq(self.round_trip)
+                with m.If(self.sample_pending):
+                    m.next = "ARRIVED"
+            with m.State("ARRIVED"):
+                with m.If(reached):
+                    m.d.sync += [sample_in.eq(1), state.eq(RunState.RUNNING)]
+                    m.next = "WINDOW"
+            with m.State("WINDOW"):  # decide what the next window holds
+                with m.If(valid_next == 0):
+                    m.d.sync += [state.eq(RunState.WAITING), valid.eq(0)]
+                    m.next = "WAIT"
+                with m.Elif(~valid_next.bit_select(stages, 1) | (self.readout_free >= readout_flits)):
+                    m.d.comb += self.reserve.eq(valid_next.bit_select(stages, 1))
+                    m.d.sync += [valid.eq(valid_next), taking.eq(sample_in), samples.eq(samples + sample_in), windows.eq(windows + 1)]
+                    m.next = "FIRST"
+            with m.State("FIRST"):
+                m.d.comb += running.eq(1)
+                m.d.sync += issue_step(Const(0), 1)
+                m.next = "BARRIER"
+            with m.State("BARRIER"):
+                m.d.comb += running.eq(1)
+                m.d.sync += elapsed.eq(elapsed + 1)
+                with m.If(taking & (blank == 1)):
+                    # Every input tile has seen the step and advanced: its back slot is free again.
+                    m.d.comb += self.sample_take.eq(1)
+                    m.d.sync += taking.eq(0)
+                with m.If(reached):
+                    m.d.sync += barriers.eq(barriers + 1)
+                    with m.If((step == 0) & last_valid & (self.readout_missing != 0)):
+                        m.d.sync += fail(ErrorCode.READOUT)
+                        m.next = "STOPPED"
+                    with m.Elif((pause == PauseMode.STEP) | ((pause == PauseMode.WINDOW) & requanting)):
+                        m.d.sync += state.eq(RunState.PAUSED)
+                        m.next = "PAUSED"
+                    with m.Else():
+                        m.d.comb += go_on.eq(1)
+                with m.Elif(expired):
+                    m.d.sync += fail(ErrorCode.WATCHDOG)
+                    m.next = "STOPPED"
+            with m.State("PAUSED"):
+                with m.If(resume):
+                    m.d.sync += [state.eq(RunState.RUNNING), blank.eq(self.round_trip)]
+                    m.next = "RESUMED"
+            with m.State("RESUMED"):  # reads of the pause may still be on their way
+                with m.If(reached):
+                    m.d.comb += go_on.eq(1)
+
+            with m.If(go_on):
+                with m.If(requanting):
+                    m.next = "WINDOW"
+                with m.Elif(step == steps - 1):
+                    m.d.sync += [*issue(Command.REQUANT, first=0, plane=0), step.eq(steps)]
+                    m.next = "BARRIER"
+                with m.Else():
+                    m.d.sync += issue_step(step + 1, 0)
+                    m.next = "BARRIER"
+
+            with m.If(stop | start):
+                m.d.sync += [
+                    valid.eq(0), sample_in.eq(0), taking.eq(0), step.eq(0),
+                    error.eq(ErrorCode.NONE), state.eq(RunState.STOPPED),
+                ]  # fmt: skip
+                m.next = "STOPPED"
+                with m.If(start & settings_ok):
+                    m.d.sync += [
+                        state.eq(RunState.CLEARING), blank.eq(self.round_trip),
+                        windows.eq(0), cycles.eq(0), samples.eq(0), barriers.eq(0),
+                    ]  # fmt: skip
+                    m.next = "CLEAR"
+                with m.Elif(start):
+                    m.d.sync += [error.eq(ErrorCode.SETTINGS), state.eq(RunState.FAILED)]
+
+        with m.If(running & (state == RunState.RUNNING)):
+            m.d.sync += cycles.eq(cycles + 1)
+
+        # -- register reads ---------------------------------------------------------------------
+        status = Signal(StatusWord(config))
+        m.d.comb += [
+            status.state.eq(state), status.error.eq(error), status.step.eq(step),
+            status.readout_missing.eq(self.readout_missing),
+        ]  # fmt: skip
+        reads = {
+            Register.CONFIG_ID: Const(config.fingerprint, REGISTER_BITS),
+            Register.STATUS: status.as_value(),
+            Register.STEPS: steps, Register.STAGES: stages, Register.READOUT_FLITS: readout_flits,
+            Register.WATCHDOG: watchdog, Register.PAUSE: pause.as_value(),
+            Register.WINDOWS: windows, Register.CYCLES: cycles, Register.SAMPLES: samples,
+            Register.STRAY: self.stray, Register.BARRIERS: barriers,
+        }  # fmt: skip
+        with m.Switch(self.get):
+            for register, read in reads.items():
+                with m.Case(register):
+                    m.d.comb += self.value.eq(read)
+        return m

@@ -1,0 +1,75 @@
+"""A network for another membrane width: exact (and saturating, where too narrow) or with scaled integration."""
+
+from dataclasses import replace
+from fractions import Fraction
+
+import numpy as np
+
+from .check import check_input, check_network
+from .errors import SdannError
+from .fixed_point import to_membrane_scale, to_multiplier
+from .golden import GoldenResult, edge_sum
+from .graph import IntArray, Layer, QuantizedNetwork, Scaled
+from .reference import run
+
+__all__ = ["peak_membrane", "with_membrane"]
+
+
+def peak_membrane(network: QuantizedNetwork, layer: Layer, result: GoldenResult) -> int:
+    """V_max: the largest |V(t)| over steps, neurons and samples that ``layer`` reaches on ``result``'s activations, unsaturated."""
+    peak = 0
+    for bit in range(network.time_steps):
+        # After the step of this bit, V is the sum over the activations' bits from it upwards (eq. 18).
+        v = sum(edge_sum(edge, result.activations[edge.source] >> bit) for edge in layer.edges)
+        peak = max(peak, int(np.abs(v).max()))
+    return peak
+
+
+def _scaled(layer: Layer, s1: Fraction, mult_bits: int, max_shift: int) -> Layer:
+    """``layer`` with V in units of s_1: s_2 = M / s_1 and eq. 10's bias (eq. 15-19)."""
+    mult1, shift1 = to_membrane_scale(s1, mult_bits=mult_bits, max_shift=max_shift)
+    actual = Fraction(mult1, 1 << shift1)
+    factors = [Fraction(int(m), 1 << int(sh)) for m, sh in zip(layer.mult, layer.shift, strict=True)]
+    bias = layer.bias
+    if layer.bias_mode == "sum":
+        rounded = [int((b * f + Fraction(1, 2)) // 1) for b, f in zip(layer.bias.tolist(), factors, strict=True)]
+        bias = np.array(rounded, dtype=np.int64)
+    constants = [to_multiplier(f / actual, mult_bits=mult_bits, max_shift=max_shift) for f in factors]
+    mult, shift = np.array(constants, dtype=np.int64).T
+    return replace(
+        layer, mult=mult.copy(), shift=shift.copy(), bias=bias, bias_mode="scaled", scaled=Scaled(mult1=mult1, shift1=shift1)
+    )
+
+
+def with_membrane(
+    network: QuantizedNetwork,
+    membrane_bits: int,
+    *,
+    scaled: bool,
+    calibration: IntArray | None = None,
+    mult_bits: int = 16,
+    max_shift: int = 31,
+) -> QuantizedNetwork:
+    """``network`` (unscaled) for a membrane of ``membrane_bits`` bits.
+
+    ``scaled``: s_1 <= (2^(N-1) - 1 - 2^(T-1)) / V_max per layer, at most 1, from ``calibration`` (integer inputs [N, C, H, W]); every layer's bias becomes eq.
+    10's. Otherwise only the width changes, and V saturates where it does not fit.
+    Raises SdannError for a scaled network, a missing calibration, or a membrane too narrow for any scale.
+    """
+    check_network(network)
+    if any(layer.scaled is not None for layer in network.layers):
+        raise SdannError("the network has scaled integration already: start from the unscaled one")
+    if not scaled:
+        return replace(network, membrane_bits=membrane_bits)
+    if calibration is None:
+        raise SdannError("scaled integration needs calibration inputs")
+    room = (1 << membrane_bits - 1) - 1 - (1 << network.time_steps - 1)
+    if room < 1:
+        raise SdannError(f"{membrane_bits} membrane bits leave no room for {network.time_steps} time steps")
+    wide = replace(network, membrane_bits=62)
+    result = run(wide, check_input(network, calibration))
+    layers = []
+    for layer in network.layers:
+        peak = peak_membrane(network, layer, result)
+        layers.append(_scaled(layer, min(Fraction(1), Fraction(room, max(peak, 1))), mult_bits, max_shift))
+    return replace(network, membrane_bits=membrane_bits, layers=tuple(layers))

@@ -1,0 +1,214 @@
+"""Runs a program image on the RTL, in a simulator chosen by name, and says where it differs from the golden."""
+
+import tempfile
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+
+from hdl.chip import CHIP_MODULE, TILE_MODULE, chip_verilog
+from hdl.program import Counter
+from sdann.errors import MismatchError, SdannError
+from sdann.graph import IntArray, QuantizedNetwork
+from sdann.mapper import ProgramImage
+from sdann.stem import run as run_stem
+
+from .amaranth_sim import run_in_amaranth
+from .compare import Difference
+from .driver import ChipDriver, ChipError
+from .result import RunResult, Trace
+from .session import Progress, observe, stream, trace
+from .toolchain import BenchError, run_bench
+from .workload import Mode, Workload
+
+__all__ = ["SimulatorName", "check_astray", "default_build_dir", "locate_step", "simulate", "simulators", "trace_core"]
+
+SimulatorName = Literal["verilator", "icarus", "amaranth"]
+
+
+def simulators() -> tuple[str, ...]:
+    """Names that :func:`simulate` takes."""
+    return get_args(SimulatorName)
+
+
+def default_build_dir() -> Path:
+    """Where simulator builds are kept between runs: ``build/`` below the current folder."""
+    return Path("build") / "sim"
+
+
+def simulate(
+    image: ProgramImage,
+    samples: IntArray,
+    *,
+    simulator: SimulatorName = "verilator",
+    mode: Literal["stream", "observe"] = "observe",
+    stall: float = 0.0,
+    seed: int = 0,
+    build_dir: Path | None = None,
+    verilog: str | None = None,
+    progress: Progress | None = None,
+    timeout: float = 1800.0,
+    answer_limit: int = 20_000,
+    step_limit: int = 1_000_000,
+) -> RunResult:
+    """Runs samples [K, C, H, W] (integers of T bits) back to back through the chip that the image is for.
+
+    ``mode``: "observe" reads every neuron's activation, "stream" runs at full speed and yields outputs only. ``stall``:
+    probability that the host stalls, per cycle and stream. ``verilog``: the chip's text where it is at
+    hand already (or deliberately changed). Raises :class:`sim.driver.ChipError` when the chip complains or goes silent,
+    :class:`sdann.errors.ToolMissingError` for a missing simulator.
+    """
+    if simulator == "amaranth":
+        run = observe if mode == "observe" else stream
+
+        async def job(driver: ChipDriver) -> RunResult:
+            driver.answer_limit, driver.step_limit = answer_limit, step_limit
+            return await run(driver, samples, progress or (lambda done, total: None))
+
+        return run_in_amaranth(image, job, stall=stall, seed=seed)
+    path = _run_workload(
+        image, samples, simulator=simulator, mode=mode, stall=stall, seed=seed, build_dir=build_dir, verilog=verilog,
+        progress=progress, timeout=timeout, answer_limit=answer_limit, step_limit=step_limit,
+    )  # fmt: skip
+    return RunResult.load(path)
+
+
+def trace_core(
+    image: ProgramImage,
+    sample: IntArray,
+    core: tuple[int, int],
+    *,
+    simulator: SimulatorName = "verilator",
+    build_dir: Path | None = None,
+    verilog: str | None = None,
+    timeout: float = 1800.0,
+) -> Trace:
+    """I(t) and V(t-1) of one core while its layer integrates ``sample`` [C, H, W]."""
+    if simulator == "amaranth":
+
+        async def job(driver: ChipDriver) -> Trace:
+            return await trace(driver, sample, core)
+
+        return run_in_amaranth(image, job)
+    path = _run_workload(
+        image, sample[None], simulator=simulator, mode="trace", core=core, build_dir=build_dir, verilog=verilog,
+        timeout=timeout,
+    )  # fmt: skip
+    return Trace.load(path)
+
+
+def locate_step(
+    difference: Difference,
+    network: QuantizedNetwork,
+    image: ProgramImage,
+    samples: IntArray,
+    *,
+    simulator: SimulatorName = "verilator",
+    build_dir: Path | None = None,
+    verilog: str | None = None,
+) -> Difference:
+    """Re-runs the sample of an RTL difference step by step; returns the difference with its step filled in.
+
+    The neuron's I(t) and V(t) are held against the spiking reference's. Where both agree to the end, the step is
+    "requantization".
+    """
+    sample = samples[difference.sample]
+    place = image.locate(difference.layer, difference.neuron)
+    seen = trace_core(image, sample, place.core, simulator=simulator, build_dir=build_dir, verilog=verilog)
+    wanted = run_stem(network, sample[None], record=True)
+    c, y, x = difference.neuron
+    currents = wanted.currents[difference.layer][:, 0, c, y, x]
+    before = np.concatenate([[0], wanted.membranes[difference.layer][:-1, 0, c, y, x]])
+    step: int | str = "requantization"
+    for t in range(image.steps):
+        if seen.currents[t, place.word, place.lane] != currents[t] or seen.membranes[t, place.word, place.lane] != before[t]:
+            step = t
+            break
+    return replace(difference, step=step)
+
+
+def check_astray(image: ProgramImage, result: RunResult) -> None:
+    """Raises :class:`sdann.errors.MismatchError` that names the tiles where flits were refused or dropped, if any were."""
+    found = [
+        f"tile {core}: {counters[name]} {name.lower()}"
+        for core, counters in result.counters.items()
+        for name in (Counter.REJECTED.name, Counter.DROPPED.name)
+        if counters[name]
+    ]
+    if result.stray:
+        found.append(f"host tile (0, 0): {result.stray} stray")
+    if found:
+        raise MismatchError(f"flits went astray on chip {image.config.name!r}: {'; '.join(found)}")
+
+
+def _run_workload(
+    image: ProgramImage,
+    samples: IntArray,
+    *,
+    simulator: Literal["verilator", "icarus"],
+    mode: Mode,
+    core: tuple[int, int] = (0, 0),
+    stall: float = 0.0,
+    seed: int = 0,
+    build_dir: Path | None,
+    verilog: str | None,
+    progress: Progress | None = None,
+    timeout: float,
+    answer_limit: int = 20_000,
+    step_limit: int = 1_000_000,
+) -> Path:
+    """Runs the chip bench in a cocotb simulator; returns the result's file."""
+    build_dir = (build_dir or default_build_dir()).resolve()
+    build_dir.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="workload-", dir=build_dir))
+    image_file = folder / "image.safetensors"
+    image.save(image_file)
+    workload = Workload(
+        folder=folder, image_file=image_file, samples=samples, mode=mode, core=core, stall=stall, seed=seed,
+        answer_limit=answer_limit, step_limit=step_limit,
+    )  # fmt: skip
+    path = workload.save()
+    try:
+        with _Watcher(workload, progress):
+            run_bench(
+                verilog=verilog or chip_verilog(image.config), toplevel=CHIP_MODULE, module="sim.benches.chip_bench",
+                simulator=simulator, build_dir=build_dir, env={"SDANN_WORKLOAD": str(path)},
+                hierarchical=[TILE_MODULE], seed=seed, timeout=timeout,
+            )  # fmt: skip
+    except BenchError as error:
+        if workload.error_file.is_file():
+            raise ChipError(workload.error_file.read_text()) from error
+        raise
+    if not workload.result_file.is_file():
+        raise SdannError(f"the chip bench on {simulator} left no result in {folder}")
+    return workload.result_file
+
+
+class _Watcher:
+    """Reports the progress that a bench in another process leaves in its folder."""
+
+    def __init__(self, workload: Workload, progress: Callable[[int, int], None] | None) -> None:
+        self._workload, self._progress = workload, progress
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> None:
+        if self._progress is not None:
+            self._thread.start()
+
+    def __exit__(self, *exception: object) -> None:
+        self._stop.set()
+        if self._progress is not None:
+            self._thread.join()
+
+    def _watch(self) -> None:
+        assert self._progress is not None
+        while not self._stop.wait(0.2):
+            try:
+                done, total = map(int, self._workload.progress_file.read_text().split())
+            except (OSError, ValueError):
+                continue  # not there yet, or being written
+            self._progress(done, total)

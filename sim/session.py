@@ -1,0 +1,108 @@
+"""Runs of the chip through its driver: at full speed, observed window by window, or traced step by step."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from hdl.host import PauseMode, Register, RunState
+from hdl.pack import fields, unpack
+from hdl.program import Counter, Memory, memory_layouts
+from sdann.graph import IntArray
+
+from .driver import RESUME, ChipDriver, ChipError, Core
+from .result import RunResult, Trace
+
+__all__ = ["Progress", "observe", "stream", "trace"]
+
+Progress = Callable[[int, int], None]
+"""Called with (done, total)."""
+
+
+def _ignore(done: int, total: int) -> None:
+    pass
+
+
+async def stream(driver: ChipDriver, samples: IntArray, progress: Progress = _ignore) -> RunResult:
+    """K samples [K, C, H, W] back to back, at the speed that the chip and its host port allow."""
+    await driver.load()
+    await driver.start()
+    for sample in samples:
+        driver.send_sample(sample)
+    outputs = []
+    window_limit = (driver.image.steps + 1) * driver.step_limit
+    limit = (driver.image.stages + 2) * min(window_limit, driver.answer_limit * 10)
+    for done in range(len(samples)):
+        outputs += await driver.collect(1, limit)
+        progress(done + 1, len(samples))
+    return await _finish(driver, RunResult(outputs=np.stack(outputs)))
+
+
+async def observe(driver: ChipDriver, samples: IntArray, progress: Progress = _ignore) -> RunResult:
+    """Like :func:`stream`, but pauses after every window and reads each layer's newest activations.
+
+    The pipeline runs full all the while: in window n layer s holds sample n - s + 1.
+    """
+    image, count = driver.image, len(samples)
+    await driver.load()
+    await driver.start(PauseMode.WINDOW)
+    for sample in samples[:2]:
+        driver.send_sample(sample)
+    found: dict[str, list[IntArray]] = {name: [] for name in image.layer_names}
+    windows = count + image.stages
+    for window in range(windows):
+        await driver.wait_for(RunState.PAUSED)
+        for stage, name in enumerate(image.layer_names, start=1):
+            if 0 <= window - stage + 1 < count:
+                words = {
+                    core: await driver.read_words(core, Memory.ACT, range(image.word_count(core)))
+                    for core in image.cores_of(name)
+                }
+                found[name].append(np.asarray(image.assemble(name, words)))
+        driver.set(Register.CONTROL, RESUME)
+        if window + 2 < count:  # sample window + 1 is waiting in the input tiles; this one follows it
+            driver.send_sample(samples[window + 2])
+        progress(window + 1, windows)
+    outputs = await driver.collect(count, driver.answer_limit)
+    result = RunResult(outputs=np.stack(outputs), activations={k: np.stack(v) for k, v in found.items()})
+    return await _finish(driver, result)
+
+
+async def trace(driver: ChipDriver, sample: IntArray, core: Core) -> Trace:
+    """I(t) and V(t-1) of one core, step by step, while its layer integrates ``sample`` [C, H, W]."""
+    image, config = driver.image, driver.config
+    stage = image.stage_of(core)
+    if stage == 0:
+        raise ChipError(f"tile {core} is an input tile: it integrates nothing")
+    await driver.load()
+    await driver.start(PauseMode.STEP)
+    driver.send_sample(sample)
+    seen: dict[Memory, list[list[list[int]]]] = {Memory.ISUM: [], Memory.MEMBRANE: []}
+    for window in range(stage):
+        for step in range(image.steps + 1):
+            await driver.wait_for(RunState.PAUSED)
+            if window == stage - 1 and step < image.steps:
+                for memory, steps in seen.items():
+                    layout = memory_layouts(config)[memory]
+                    table = fields(layout)
+                    words = await driver.read_words(core, memory, range(image.word_count(core)))
+                    steps.append([list(unpack(layout, word, table).values()) for word in words])
+            driver.set(Register.CONTROL, RESUME)
+    return Trace(
+        core=core,
+        currents=np.array(seen[Memory.ISUM], dtype=np.int64),
+        membranes=np.array(seen[Memory.MEMBRANE], dtype=np.int64),
+    )
+
+
+async def _finish(driver: ChipDriver, result: RunResult) -> RunResult:
+    """Waits until the pipeline is empty, then reads registers and counters."""
+    await driver.wait_for(RunState.WAITING)
+    result.windows = await driver.get(Register.WINDOWS)
+    result.cycles = await driver.get(Register.CYCLES)
+    result.samples = await driver.get(Register.SAMPLES)
+    result.barriers = await driver.get(Register.BARRIERS)
+    result.stray = await driver.get(Register.STRAY)
+    for core in driver.image.coordinates:
+        values = await driver.read_words(core, Memory.COUNTER, range(len(Counter)))
+        result.counters[core] = {counter.name: value for counter, value in zip(Counter, values, strict=True)}
+    return result
