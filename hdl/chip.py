@@ -16,7 +16,7 @@ from .barrier import BroadcastTree, QuiescenceTree
 from .config import ChipConfig
 from .host import CommandWord, RunState, host_in_bits, host_out_bits
 from .host_tile import HostTile
-from .tile import DIRECTIONS, Tile
+from .tile import DIRECTIONS, Tile, tile_signature
 from .verilog import convert
 
 __all__ = ["CHIP_MODULE", "TILE_MODULE", "Chip", "chip_verilog"]
@@ -84,7 +84,7 @@ class Chip(wiring.Component):
 
     def _instance(self, m: Module, name: str) -> Any:
         """Signals of one tile, as seen from outside, bound to an instance of the tile module."""
-        signature = Tile(self.config).signature
+        signature = tile_signature(self.config)
         tile = signature.create()
         ports: dict[str, Any] = {"i_clk": ClockSignal(), "i_rst": ResetSignal()}
         for path, member, value in signature.flatten(tile):

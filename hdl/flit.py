@@ -1,14 +1,21 @@
 """Layouts of everything that travels on the spike network. Each flit is one packet."""
 
-from amaranth.lib import data, enum
+from typing import TYPE_CHECKING
+
+from amaranth.lib import data
 
 from .config import ChipConfig, bits_for
 from .program import Memory, address_bits, chunk_bits
 
+if TYPE_CHECKING:  # Amaranth has no type stubs; its enumerations look like the standard library's
+    import enum
+else:
+    from amaranth.lib import enum
+
 __all__ = ["Flit", "FlitKind", "Rect", "flit_bits", "payload_layouts"]
 
 
-class FlitKind(enum.Enum, shape=2):
+class FlitKind(enum.Enum, shape=2):  # type: ignore[call-arg]
     """What a flit carries, and so which payload layout applies."""
 
     SPIKE = 0  # payload "spike": one bundle of 1-bit spikes

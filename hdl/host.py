@@ -1,10 +1,17 @@
 """The host's view: words of its two streams, and the registers of the sequencer and bridge."""
 
+from typing import TYPE_CHECKING
+
 from amaranth.hdl import unsigned
-from amaranth.lib import data, enum
+from amaranth.lib import data
 
 from .config import ChipConfig
 from .flit import Flit, payload_layouts
+
+if TYPE_CHECKING:  # Amaranth has no type stubs; its enumerations look like the standard library's
+    import enum
+else:
+    from amaranth.lib import enum
 
 __all__ = [
     "Command", "ErrorCode", "HostIn", "HostOut", "HostOp", "HostTag", "PauseMode", "REGISTER_BITS", "Register",
@@ -14,7 +21,7 @@ __all__ = [
 REGISTER_BITS = 32
 
 
-class HostOp(enum.Enum, shape=3):
+class HostOp(enum.Enum, shape=3):  # type: ignore[call-arg]
     """First field of a word that the host sends."""
 
     FLIT = 0  # payload "flit" is injected (program words; READ is forced to the single tile x0, y0)
@@ -24,14 +31,14 @@ class HostOp(enum.Enum, shape=3):
     GET = 4  # payload "register": answered by a REGISTER word
 
 
-class HostTag(enum.Enum, shape=1):
+class HostTag(enum.Enum, shape=1):  # type: ignore[call-arg]
     """First field of a word that the chip sends."""
 
     READOUT = 0  # payload "readout"
     REGISTER = 1  # payload "register"
 
 
-class Register(enum.Enum, shape=4):
+class Register(enum.Enum, shape=4):  # type: ignore[call-arg]
     """Registers of the host tile, 32 bits each (counters are read modulo 2^32)."""
 
     CONFIG_ID = 0  # r: ChipConfig.fingerprint
@@ -49,7 +56,7 @@ class Register(enum.Enum, shape=4):
     BARRIERS = 12  # r: steps and requantization phases completed since START
 
 
-class RunState(enum.Enum, shape=3):
+class RunState(enum.Enum, shape=3):  # type: ignore[call-arg]
     """Sequencer state, as read in STATUS."""
 
     STOPPED = 0
@@ -60,7 +67,7 @@ class RunState(enum.Enum, shape=3):
     FAILED = 5  # STATUS.error says why; START recovers
 
 
-class ErrorCode(enum.Enum, shape=3):
+class ErrorCode(enum.Enum, shape=3):  # type: ignore[call-arg]
     """Why a run failed."""
 
     NONE = 0
@@ -69,7 +76,7 @@ class ErrorCode(enum.Enum, shape=3):
     SETTINGS = 3  # START with STEPS, STAGES or READOUT_FLITS out of range
 
 
-class PauseMode(enum.Enum, shape=2):
+class PauseMode(enum.Enum, shape=2):  # type: ignore[call-arg]
     """Where a run pauses until RESUME."""
 
     NONE = 0
@@ -82,7 +89,7 @@ def StatusWord(config: ChipConfig) -> data.StructLayout:
     return data.StructLayout({"state": RunState, "error": ErrorCode, "step": 5, "readout_missing": 16})
 
 
-class Command(enum.Enum, shape=2):
+class Command(enum.Enum, shape=2):  # type: ignore[call-arg]
     """Broadcast from the sequencer to all cores, see :func:`CommandWord`."""
 
     NONE = 0

@@ -4,10 +4,17 @@ Addresses of one feature-map tile of height x width positions and G channel grou
 neuron word = (y * width + x) * G + group, all relative to the core's own region.
 """
 
+from typing import TYPE_CHECKING
+
 from amaranth.hdl import signed, unsigned
-from amaranth.lib import data, enum
+from amaranth.lib import data
 
 from .config import ChipConfig, bits_for
+
+if TYPE_CHECKING:  # Amaranth has no type stubs; its enumerations look like the standard library's
+    import enum
+else:
+    from amaranth.lib import enum
 
 __all__ = [
     "Activations", "CoreDescriptor", "Counter", "EdgeDescriptor", "ISums", "Memory", "Membranes",
@@ -16,7 +23,7 @@ __all__ = [
 ]  # fmt: skip
 
 
-class Memory(enum.Enum, shape=4):
+class Memory(enum.Enum, shape=4):  # type: ignore[call-arg]
     """Memories of a core, as addressed by WRITE, READ and READOUT flits."""
 
     CORE = 0  # one word: CoreDescriptor
@@ -45,7 +52,7 @@ class Counter(enum.IntEnum):
     REJECTED = 5  # flits this core could not accept (no such edge or channel, bad memory or address)
     BUSY = 6  # cycles in which the accumulator worked
     STALLED = 7  # cycles in which emission waited for the network
-    HOPS = 8  # flits this tile's router sent to a neighbour
+    HOPS = 8  # spike bundles this tile's router sent to a neighbour
     DROPPED = 9  # flits the router popped because their rectangle is empty or outside the mesh
 
 

@@ -5,7 +5,7 @@ only when the quiescence tree says that no flit is in flight and every core has 
 """
 
 from amaranth.hdl import Cat, Const, Module, Signal, unsigned
-from amaranth.lib import wiring
+from amaranth.lib import enum, wiring
 from amaranth.lib.wiring import In, Out
 
 from .config import ChipConfig, bits_for
@@ -24,6 +24,21 @@ from .host import (
 __all__ = ["Sequencer"]
 
 START, RESUME, STOP = 0, 1, 2  # bits of Register.CONTROL
+
+
+class Phase(enum.Enum, shape=4):
+    """What the sequencer is doing."""
+
+    STOPPED = 0
+    CLEAR = 1
+    CLEARED = 2
+    WAIT = 3
+    ARRIVED = 4
+    WINDOW = 5
+    FIRST = 6
+    BARRIER = 7
+    PAUSED = 8
+    RESUMED = 9
 
 
 class Sequencer(wiring.Component):
@@ -166,43 +181,44 @@ class Sequencer(wiring.Component):
         m.d.comb += [self.reserve_count.eq(readout_flits), running.eq(0)]
         expired = (watchdog != 0) & (elapsed >= watchdog)
         requanting = step == steps  # the last command was REQUANT
+        phase = Signal(Phase)
         go_on = Signal()  # leave the barrier for the next command
 
         def fail(code):
             return [error.eq(code), state.eq(RunState.FAILED), valid.eq(0), sample_in.eq(0)]
 
-        with m.FSM(name="phase"):
-            with m.State("STOPPED"):
+        with m.Switch(phase):
+            with m.Case(Phase.STOPPED):
                 pass  # START is handled below, from every state
-            with m.State("CLEAR"):  # wait for flits that are still on their way, then clear
+            with m.Case(Phase.CLEAR):  # wait for flits that are still on their way, then clear
                 with m.If(reached):
                     m.d.sync += issue(Command.CLEAR)
-                    m.next = "CLEARED"
-            with m.State("CLEARED"):
+                    m.d.sync += phase.eq(Phase.CLEARED)
+            with m.Case(Phase.CLEARED):
                 with m.If(reached):
                     m.d.sync += state.eq(RunState.WAITING)
-                    m.next = "WAIT"
-            with m.State("WAIT"):  # nothing in the pipeline; restart the blanking until a sample is complete
+                    m.d.sync += phase.eq(Phase.WAIT)
+            with m.Case(Phase.WAIT):  # nothing in the pipeline; restart the blanking until a sample is complete
                 m.d.sync += blank.eq(self.round_trip)
                 with m.If(self.sample_pending):
-                    m.next = "ARRIVED"
-            with m.State("ARRIVED"):
+                    m.d.sync += phase.eq(Phase.ARRIVED)
+            with m.Case(Phase.ARRIVED):
                 with m.If(reached):
                     m.d.sync += [sample_in.eq(1), state.eq(RunState.RUNNING)]
-                    m.next = "WINDOW"
-            with m.State("WINDOW"):  # decide what the next window holds
+                    m.d.sync += phase.eq(Phase.WINDOW)
+            with m.Case(Phase.WINDOW):  # decide what the next window holds
                 with m.If(valid_next == 0):
                     m.d.sync += [state.eq(RunState.WAITING), valid.eq(0)]
-                    m.next = "WAIT"
+                    m.d.sync += phase.eq(Phase.WAIT)
                 with m.Elif(~valid_next.bit_select(stages, 1) | (self.readout_free >= readout_flits)):
                     m.d.comb += self.reserve.eq(valid_next.bit_select(stages, 1))
                     m.d.sync += [valid.eq(valid_next), taking.eq(sample_in), samples.eq(samples + sample_in), windows.eq(windows + 1)]
-                    m.next = "FIRST"
-            with m.State("FIRST"):
+                    m.d.sync += phase.eq(Phase.FIRST)
+            with m.Case(Phase.FIRST):
                 m.d.comb += running.eq(1)
                 m.d.sync += issue_step(Const(0), 1)
-                m.next = "BARRIER"
-            with m.State("BARRIER"):
+                m.d.sync += phase.eq(Phase.BARRIER)
+            with m.Case(Phase.BARRIER):
                 m.d.comb += running.eq(1)
                 m.d.sync += elapsed.eq(elapsed + 1)
                 with m.If(taking & (blank == 1)):
@@ -213,47 +229,47 @@ class Sequencer(wiring.Component):
                     m.d.sync += barriers.eq(barriers + 1)
                     with m.If((step == 0) & last_valid & (self.readout_missing != 0)):
                         m.d.sync += fail(ErrorCode.READOUT)
-                        m.next = "STOPPED"
+                        m.d.sync += phase.eq(Phase.STOPPED)
                     with m.Elif((pause == PauseMode.STEP) | ((pause == PauseMode.WINDOW) & requanting)):
                         m.d.sync += state.eq(RunState.PAUSED)
-                        m.next = "PAUSED"
+                        m.d.sync += phase.eq(Phase.PAUSED)
                     with m.Else():
                         m.d.comb += go_on.eq(1)
                 with m.Elif(expired):
                     m.d.sync += fail(ErrorCode.WATCHDOG)
-                    m.next = "STOPPED"
-            with m.State("PAUSED"):
+                    m.d.sync += phase.eq(Phase.STOPPED)
+            with m.Case(Phase.PAUSED):
                 with m.If(resume):
                     m.d.sync += [state.eq(RunState.RUNNING), blank.eq(self.round_trip)]
-                    m.next = "RESUMED"
-            with m.State("RESUMED"):  # reads of the pause may still be on their way
+                    m.d.sync += phase.eq(Phase.RESUMED)
+            with m.Case(Phase.RESUMED):  # reads of the pause may still be on their way
                 with m.If(reached):
                     m.d.comb += go_on.eq(1)
 
-            with m.If(go_on):
-                with m.If(requanting):
-                    m.next = "WINDOW"
-                with m.Elif(step == steps - 1):
-                    m.d.sync += [*issue(Command.REQUANT, first=0, plane=0), step.eq(steps)]
-                    m.next = "BARRIER"
-                with m.Else():
-                    m.d.sync += issue_step(step + 1, 0)
-                    m.next = "BARRIER"
+        with m.If(go_on):
+            with m.If(requanting):
+                m.d.sync += phase.eq(Phase.WINDOW)
+            with m.Elif(step == steps - 1):
+                m.d.sync += [*issue(Command.REQUANT, first=0, plane=0), step.eq(steps)]
+                m.d.sync += phase.eq(Phase.BARRIER)
+            with m.Else():
+                m.d.sync += issue_step(step + 1, 0)
+                m.d.sync += phase.eq(Phase.BARRIER)
 
-            with m.If(stop | start):
+        with m.If(stop | start):
+            m.d.sync += [
+                valid.eq(0), sample_in.eq(0), taking.eq(0), step.eq(0),
+                error.eq(ErrorCode.NONE), state.eq(RunState.STOPPED),
+            ]  # fmt: skip
+            m.d.sync += phase.eq(Phase.STOPPED)
+            with m.If(start & settings_ok):
                 m.d.sync += [
-                    valid.eq(0), sample_in.eq(0), taking.eq(0), step.eq(0),
-                    error.eq(ErrorCode.NONE), state.eq(RunState.STOPPED),
+                    state.eq(RunState.CLEARING), blank.eq(self.round_trip),
+                    windows.eq(0), cycles.eq(0), samples.eq(0), barriers.eq(0),
                 ]  # fmt: skip
-                m.next = "STOPPED"
-                with m.If(start & settings_ok):
-                    m.d.sync += [
-                        state.eq(RunState.CLEARING), blank.eq(self.round_trip),
-                        windows.eq(0), cycles.eq(0), samples.eq(0), barriers.eq(0),
-                    ]  # fmt: skip
-                    m.next = "CLEAR"
-                with m.Elif(start):
-                    m.d.sync += [error.eq(ErrorCode.SETTINGS), state.eq(RunState.FAILED)]
+                m.d.sync += phase.eq(Phase.CLEAR)
+            with m.Elif(start):
+                m.d.sync += [error.eq(ErrorCode.SETTINGS), state.eq(RunState.FAILED)]
 
         with m.If(running & (state == RunState.RUNNING)):
             m.d.sync += cycles.eq(cycles + 1)

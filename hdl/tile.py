@@ -1,16 +1,16 @@
 """The tile: one router and one core. All core tiles of a chip are this one module."""
 
-from amaranth.hdl import Module
+from amaranth.hdl import Module, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from .config import ChipConfig, bits_for
 from .core import Core
-from .flit import Flit
+from .flit import Flit, FlitKind
 from .host import CommandWord
 from .router import Router
 
-__all__ = ["DIRECTIONS", "Tile", "links"]
+__all__ = ["DIRECTIONS", "Tile", "links", "tile_signature"]
 
 DIRECTIONS = {"north": (1, 0), "east": (0, 1), "south": (-1, 0), "west": (0, -1)}
 """Neighbour (dy, dx) behind each link."""
@@ -20,6 +20,17 @@ def links(config: ChipConfig) -> dict[str, wiring.Member]:
     """The link members that every tile has: ``i_<direction>`` and ``o_<direction>``."""
     flits = stream.Signature(Flit(config))
     return {f"i_{d}": In(flits) for d in DIRECTIONS} | {f"o_{d}": Out(flits) for d in DIRECTIONS}
+
+
+def tile_signature(config: ChipConfig) -> wiring.Signature:
+    """The ports of a tile, see :class:`Tile`."""
+    return wiring.Signature({
+        **links(config),
+        "y": In(bits_for(config.rows - 1)),
+        "x": In(bits_for(config.cols - 1)),
+        "command": In(CommandWord(config)),
+        "idle": Out(1),
+    })  # fmt: skip
 
 
 class Tile(wiring.Component):
@@ -39,13 +50,7 @@ class Tile(wiring.Component):
 
     def __init__(self, config: ChipConfig) -> None:
         self.config = config
-        super().__init__({
-            **links(config),
-            "y": In(bits_for(config.rows - 1)),
-            "x": In(bits_for(config.cols - 1)),
-            "command": In(CommandWord(config)),
-            "idle": Out(1),
-        })  # fmt: skip
+        super().__init__(tile_signature(config))
 
     def elaborate(self, platform):
         m = Module()
@@ -59,7 +64,12 @@ class Tile(wiring.Component):
         m.d.comb += [
             router.y.eq(self.y), router.x.eq(self.x), core.y.eq(self.y), core.x.eq(self.x),
             core.command.eq(self.command),
-            core.hop.eq(router.hop), core.dropped.eq(router.dropped),
+            core.hop.eq(sum(self._hops())), core.dropped.eq(router.dropped),
             self.idle.eq(router.idle & core.idle),
         ]  # fmt: skip
         return m
+
+    def _hops(self) -> list[Value]:
+        """One bit per link: a spike bundle leaves. What the host reads and writes is not the network's work."""
+        outs = [getattr(self, f"o_{direction}") for direction in DIRECTIONS]
+        return [o.valid & o.ready & (o.payload.kind == FlitKind.SPIKE) for o in outs]

@@ -40,7 +40,7 @@ def to_multiplier(factor: Real, *, mult_bits: int = 16, max_shift: int = 31) -> 
     if shift < 1:
         raise SdannError(
             f"requantization factor {float(value):g} is too large for a {mult_bits}-bit multiplier "
-            f"(at most {((1 << mult_bits) - 1) / 2:g}): its layer's output range is too small for its inputs and weights"
+            f"(at most {((1 << mult_bits) - 1) / 2:g}): the layer's output range is too small for its inputs"
         )
     return mult, shift
 

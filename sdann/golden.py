@@ -19,9 +19,9 @@ __all__ = ["GoldenResult", "activate", "drlo", "edge_sops", "edge_sum", "requant
 class GoldenResult:
     """What a network does on N samples. Keys are layer names, in graph order.
 
-    ``activations``: int64 [N, C, H, W], with the input under :data:`sdann.graph.INPUT` first. ``accumulators``: V(T-1), int64
-    [N, C, H, W] (in exact mode the sum over w x). ``sops``: synaptic operations that reach each layer, summed
-    over samples. ``saturations``: saturated updates of V, summed over samples and neurons.
+    ``activations``: int64 [N, C, H, W], with the input under :data:`sdann.graph.INPUT` first. ``accumulators``:
+    V(T-1), int64 [N, C, H, W] (in exact mode the sum over w x). ``sops``: synaptic operations that reach each layer,
+    summed over samples. ``saturations``: saturated updates of V, summed over samples and neurons.
     """
 
     activations: dict[str, IntArray]
@@ -70,7 +70,7 @@ def activate(layer: Layer, v: IntArray, time_steps: int) -> IntArray:
 
 
 def edge_sops(edge: Edge, x: IntArray, shape: Shape, time_steps: int) -> int:
-    """Synaptic operations: set bits of each x (two's complement) times the neurons it reaches. ``shape``: the output's."""
+    """Synaptic operations: set bits of each x (two's complement) times neurons reached. ``shape``: the output's."""
     bits = sum(((x >> b) & 1).sum(axis=0) for b in range(time_steps))  # [C, H, W]
     axes = []
     for size, out, kernel in zip(x.shape[2:], shape[1:], edge.weight.shape[2:], strict=True):

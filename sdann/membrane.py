@@ -16,7 +16,7 @@ __all__ = ["peak_membrane", "with_membrane"]
 
 
 def peak_membrane(network: QuantizedNetwork, layer: Layer, result: GoldenResult) -> int:
-    """V_max: the largest |V(t)| over steps, neurons and samples that ``layer`` reaches on ``result``'s activations, unsaturated."""
+    """V_max: the largest |V(t)| that ``layer`` would reach on ``result``'s activations, without saturation."""
     peak = 0
     for bit in range(network.time_steps):
         # After the step of this bit, V is the sum over the activations' bits from it upwards (eq. 18).
@@ -37,7 +37,12 @@ def _scaled(layer: Layer, s1: Fraction, mult_bits: int, max_shift: int) -> Layer
     constants = [to_multiplier(f / actual, mult_bits=mult_bits, max_shift=max_shift) for f in factors]
     mult, shift = np.array(constants, dtype=np.int64).T
     return replace(
-        layer, mult=mult.copy(), shift=shift.copy(), bias=bias, bias_mode="scaled", scaled=Scaled(mult1=mult1, shift1=shift1)
+        layer,
+        mult=mult.copy(),
+        shift=shift.copy(),
+        bias=bias,
+        bias_mode="scaled",
+        scaled=Scaled(mult1=mult1, shift1=shift1),
     )
 
 
@@ -52,9 +57,9 @@ def with_membrane(
 ) -> QuantizedNetwork:
     """``network`` (unscaled) for a membrane of ``membrane_bits`` bits.
 
-    ``scaled``: s_1 <= (2^(N-1) - 1 - 2^(T-1)) / V_max per layer, at most 1, from ``calibration`` (integer inputs [N, C, H, W]); every layer's bias becomes eq.
-    10's. Otherwise only the width changes, and V saturates where it does not fit.
-    Raises SdannError for a scaled network, a missing calibration, or a membrane too narrow for any scale.
+    ``scaled``: s_1 <= (2^(N-1) - 1 - 2^(T-1)) / V_max per layer, at most 1, from ``calibration`` (integer inputs [N,
+    C, H, W]); every layer's bias becomes eq. 10's. Otherwise only the width changes, and V saturates where it does
+    not fit. Raises SdannError for a scaled network, a missing calibration, or a membrane too narrow for any scale.
     """
     check_network(network)
     if any(layer.scaled is not None for layer in network.layers):

@@ -1,6 +1,7 @@
 """Integer networks as files: safetensors with a JSON manifest in the metadata (format "sdann-network", version 1).
 
-The arrays are the tensors ``layers.<i>.mult`` (shift, bias) and ``layers.<i>.edges.<j>.weight``; the rest is the manifest.
+The arrays are the tensors ``layers.<i>.mult`` (shift, bias) and ``layers.<i>.edges.<j>.weight``; the rest is the
+manifest.
 """
 
 from pathlib import Path
@@ -77,8 +78,8 @@ def save_network(network: QuantizedNetwork, path: str | Path) -> None:
         s = layer.scaled
         layers.append(
             _LayerEntry(
-                name=layer.name, shape=layer.shape, bias_mode=layer.bias_mode, lo=layer.lo, hi=layer.hi, signed=layer.signed,
-                rot=layer.rot, drlo=layer.drlo,
+                name=layer.name, shape=layer.shape, bias_mode=layer.bias_mode, lo=layer.lo, hi=layer.hi,
+                signed=layer.signed, rot=layer.rot, drlo=layer.drlo,
                 edges=[
                     _EdgeEntry(source=e.source, kind=e.kind, stride=e.stride, padding=e.padding, shift=e.shift)
                     for e in layer.edges
@@ -95,10 +96,13 @@ def save_network(network: QuantizedNetwork, path: str | Path) -> None:
     save_file(tensors, str(path), metadata=metadata)
 
 
-def read_tensors(path: str | Path, file_format: str, version: int, remedy: str) -> tuple[dict[str, str], dict[str, IntArray]]:
+def read_tensors(
+    path: str | Path, file_format: str, version: int, remedy: str
+) -> tuple[dict[str, str], dict[str, IntArray]]:
     """(metadata, tensors) of a safetensors file whose metadata says ``file_format`` and ``version``.
 
-    Raises FileFormatError for a missing or damaged file, or one of another format or version; ``remedy`` ends its message.
+    Raises FileFormatError for a missing or damaged file, or one of another format or version; ``remedy`` ends its
+    message.
     """
     path = Path(path)
     if not path.is_file():
@@ -110,7 +114,9 @@ def read_tensors(path: str | Path, file_format: str, version: int, remedy: str) 
     except (SafetensorError, OSError) as error:
         raise FileFormatError(f"{path}: not a readable safetensors file ({error}); {remedy}") from None
     if metadata.get("format") != file_format:
-        raise FileFormatError(f"{path}: holds {metadata.get('format', 'no format name')!r}, not {file_format!r}; {remedy}")
+        raise FileFormatError(
+            f"{path}: holds {metadata.get('format', 'no format name')!r}, not {file_format!r}; {remedy}"
+        )
     if metadata.get("version") != str(version):
         found = metadata.get("version")
         raise FileFormatError(f"{path}: version {found!r} of {file_format!r}, this program reads {version}; {remedy}")
@@ -120,7 +126,8 @@ def read_tensors(path: str | Path, file_format: str, version: int, remedy: str) 
 def load_network(path: str | Path) -> QuantizedNetwork:
     """Read what :func:`save_network` wrote, exactly.
 
-    Raises FileFormatError that names the file and the fault: missing, damaged, another format or version, or an inconsistent network.
+    Raises FileFormatError that names the file and the fault: missing, damaged, another format or version, or an
+    inconsistent network.
     """
     metadata, tensors = read_tensors(path, FORMAT, VERSION, "write one with `sdann quantize`")
     try:

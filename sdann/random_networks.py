@@ -41,16 +41,25 @@ def _random_weight(rng: np.random.Generator, shape: Sequence[int], weight_bits: 
 
 
 def _random_edge(
-    rng: np.random.Generator, kind: EdgeKind, source: str, shape: Shape, channels: int, max_kernel: int, weight_bits: int
+    rng: np.random.Generator,
+    kind: EdgeKind,
+    source: str,
+    shape: Shape,
+    channels: int,
+    max_kernel: int,
+    max_side: int,
+    weight_bits: int,
 ) -> Edge:
     c, height, width = shape
     if kind == "linear":
         return Edge(source=source, kind=kind, weight=_random_weight(rng, (channels, c, height, width), weight_bits))
-    kernel_h, kernel_w = (int(rng.integers(1, min(max_kernel, side + 1) + 1)) for side in (height, width))
-    padding = int(rng.integers(0, max(kernel_h, kernel_w) // 2 + 1))
-    while height + 2 * padding < kernel_h or width + 2 * padding < kernel_w:
-        padding += 1
-    stride = int(rng.choice([1, 1, 2]))
+    while True:  # a 1 x 1 kernel without padding always passes
+        kernel_h, kernel_w = (int(rng.integers(1, min(max_kernel, side + 1) + 1)) for side in (height, width))
+        padding = int(rng.integers(0, max(kernel_h, kernel_w) // 2 + 1))
+        stride = int(rng.choice([1, 1, 2]))
+        rows, cols = height + 2 * padding - kernel_h, width + 2 * padding - kernel_w
+        if min(rows, cols) >= 0 and max(rows, cols) // stride < max_side:
+            break
     if kind == "depthwise" and rng.random() < 0.5:  # average pooling
         side = min(2, height, width)
         return Edge(source=source, kind=kind, weight=np.ones((c, 1, side, side), dtype=np.int64), stride=side)
@@ -65,9 +74,11 @@ def _second_edge(rng: np.random.Generator, first: Edge, shape: Shape, weight_bit
     return replace(first, weight=weight, shift=int(rng.integers(0, 3)))
 
 
-def _calibrated(layer: Layer, v: IntArray, rng: np.random.Generator, mult_bits: int, max_shift: int, bias_bits: int) -> Layer:
+def _calibrated(
+    layer: Layer, v: IntArray, rng: np.random.Generator, mult_bits: int, max_shift: int, bias_bits: int
+) -> Layer:
     """Constants that spread the activations of ``v`` [N, C, H, W] over lo..hi with many of them non-zero."""
-    shift_by = v.mean(axis=(0, 2, 3)) - 0.25 * v.std(axis=(0, 2, 3))  # a bias that centres each channel a little above 0
+    shift_by = v.mean(axis=(0, 2, 3)) - 0.25 * v.std(axis=(0, 2, 3))  # so 0 lies a little below the mean
     spread = np.maximum(np.abs(v - shift_by[:, None, None]).max(axis=(0, 2, 3)), 1)
     factors = layer.hi / spread * rng.uniform(0.7, 1.5, len(spread))
     if rng.random() < 0.5:  # one scale per layer
@@ -104,17 +115,19 @@ def random_network(
 ) -> QuantizedNetwork:
     """A random chain of exactly ``layers`` layers whose every layer has at least 10 % non-zero activations.
 
-    ``max_side``: most rows and columns of the input. ``channels``: most channels of any map. ``edge_kinds``: kinds to draw
-    from (a linear layer leaves a 1 x 1 map, on which the chain goes on). ``max_edges``: 2 sometimes adds a second edge from the
-    same source. ``signed_input``, ``signed_output`` (of the last layer): drawn when None. ``sparsity``: sometimes RoT and DRLO.
-    ``membrane_bits``, ``scaled``: as in :func:`sdann.membrane.with_membrane`; unscaled and narrow saturates. The remaining
-    arguments are the chip's widths. The same generator state gives the same network.
+    ``max_side``: most rows and columns of any map. ``channels``: most channels of any map. ``edge_kinds``: kinds to
+    draw from (a linear layer leaves a 1 x 1 map, on which the chain goes on). ``max_edges``: 2 sometimes adds a
+    second edge from the same source. ``signed_input``, ``signed_output`` (of the last layer): drawn when None.
+    ``sparsity``: sometimes RoT and DRLO. ``membrane_bits``, ``scaled``: as in :func:`sdann.membrane.with_membrane`;
+    unscaled and narrow saturates. The remaining arguments are the chip's widths. The same generator state gives the
+    same network.
     """
     signed_input = bool(rng.random() < 0.5) if signed_input is None else signed_input
     signed_output = bool(rng.random() < 0.5) if signed_output is None else signed_output
     height, width = (int(s) for s in rng.integers(1, max_side + 1, 2))
     network = QuantizedNetwork(
-        name="random", input_shape=(int(rng.integers(1, channels + 1)), height, width), input_signed=signed_input, time_steps=time_steps, membrane_bits=48,
+        name="random", input_shape=(int(rng.integers(1, channels + 1)), height, width),
+        input_signed=signed_input, time_steps=time_steps, membrane_bits=48,
         weight_bits=weight_bits, layers=(),
     )  # fmt: skip
     x = random_input(network, rng, 24)
@@ -126,7 +139,8 @@ def random_network(
         for attempt in range(200):
             kind = edge_kinds[int(rng.integers(len(edge_kinds)))]
             shape: Shape = (a.shape[1], a.shape[2], a.shape[3])
-            edge = _random_edge(rng, kind, source, shape, int(rng.integers(1, channels + 1)), max_kernel, weight_bits)
+            outputs = int(rng.integers(1, channels + 1))
+            edge = _random_edge(rng, kind, source, shape, outputs, max_kernel, max_side, weight_bits)
             edges: tuple[Edge, ...] = (edge,)
             if max_edges > 1 and rng.random() < 0.5:
                 edges += (_second_edge(rng, edge, shape, weight_bits),)
@@ -146,6 +160,4 @@ def random_network(
         network = replace(network, layers=(*network.layers, layer))
         a, source = after, layer.name
     check_network(network)
-    return with_membrane(
-        network, membrane_bits, scaled=scaled, calibration=x, mult_bits=mult_bits, max_shift=max_shift
-    )
+    return with_membrane(network, membrane_bits, scaled=scaled, calibration=x, mult_bits=mult_bits, max_shift=max_shift)

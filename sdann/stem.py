@@ -24,9 +24,10 @@ BoolArray = npt.NDArray[np.bool_]
 class StemResult:
     """What a network does on N samples. Step t = 0 carries the most significant bit.
 
-    ``activations``: int64 [N, C, H, W] per layer, the input's under :data:`sdann.graph.INPUT`. ``spikes``: bool [T, N, C, H, W] per source
-    (the input and every unsigned layer). ``currents``: I(t), ``membranes``: V(t), int64 [T, N, C, H, W] per layer.
-    These three are empty unless recorded. ``sops``, ``saturations`` per layer and ``spike_counts`` per source are sums over samples.
+    ``activations``: int64 [N, C, H, W] per layer, the input's under :data:`sdann.graph.INPUT`. ``spikes``: bool [T,
+    N, C, H, W] per source (the input and every unsigned layer). ``currents``: I(t), ``membranes``: V(t), int64 [T, N,
+    C, H, W] per layer. These three are empty unless recorded. ``sops``, ``saturations`` per layer and
+    ``spike_counts`` per source are sums over samples.
     """
 
     activations: dict[str, IntArray]
@@ -66,7 +67,7 @@ def decode(train: BoolArray, *, signed: bool = False) -> IntArray:
 
 
 def rot_train(train: BoolArray, k: int, hi: int) -> BoolArray:
-    """Rounding of trains (eq. 22) on spikes: the spike of weight 2^(k-1) carries upwards, the last k steps fall silent."""
+    """Rounding of trains (eq. 22) on spikes: that of weight 2^(k-1) carries upwards, the last k fall silent."""
     if k == 0:
         return train
     steps = len(train)

@@ -71,7 +71,7 @@ def compare(
             first = Difference(
                 stage=stage, layer=layer, sample=n, neuron=(c, y, x),
                 expected=int(wanted[n, c, y, x]), found=int(got[n, c, y, x]),
-                core=None if image is None else image.locate(layer, (c, y, x)).core,
+                core=None if image is None else image.locate(layer, (c, y, x))[0],
             )  # fmt: skip
         rows.append(
             LayerComparison(

@@ -116,15 +116,15 @@ def locate_step(
     "requantization".
     """
     sample = samples[difference.sample]
-    place = image.locate(difference.layer, difference.neuron)
-    seen = trace_core(image, sample, place.core, simulator=simulator, build_dir=build_dir, verilog=verilog)
-    wanted = run_stem(network, sample[None], record=True)
+    core, word, lane = image.locate(difference.layer, difference.neuron)
+    seen = trace_core(image, sample, core, simulator=simulator, build_dir=build_dir, verilog=verilog)
+    wanted = run_stem(network, sample[None], record=("currents", "membranes"))
     c, y, x = difference.neuron
     currents = wanted.currents[difference.layer][:, 0, c, y, x]
     before = np.concatenate([[0], wanted.membranes[difference.layer][:-1, 0, c, y, x]])
     step: int | str = "requantization"
-    for t in range(image.steps):
-        if seen.currents[t, place.word, place.lane] != currents[t] or seen.membranes[t, place.word, place.lane] != before[t]:
+    for t in range(image.time_steps):
+        if seen.currents[t, word, lane] != currents[t] or seen.membranes[t, word, lane] != before[t]:
             step = t
             break
     return replace(difference, step=step)

@@ -27,6 +27,7 @@ from hdl.program import Memory, chunks_of
 from sdann.errors import SdannError
 from sdann.graph import IntArray
 from sdann.mapper import ProgramImage
+from sdann.mapper.tiling import groups_of
 
 __all__ = ["ChipDriver", "ChipError", "ChipTimeoutError", "Core", "HostPort"]
 
@@ -78,6 +79,26 @@ class ChipDriver:
         self._status = StatusWord(self.config)
         self.readouts: list[dict[str, int]] = []
         """Read-out payloads that arrived and were not asked for by a READ: the last layer's results."""
+
+    @property
+    def stages(self) -> int:
+        """Pipeline stages after the input."""
+        return self.image.manifest.registers.STAGES
+
+    @property
+    def readout_flits(self) -> int:
+        """Read-out flits of one sample."""
+        return self.image.manifest.registers.READOUT_FLITS
+
+    @property
+    def readout_cores(self) -> list[Core]:
+        """Tiles that send the read-out."""
+        return [(core.y, core.x) for core in self.image.cores_of(self.image.output_layer.name)]
+
+    def word_count(self, core: Core) -> int:
+        """Neuron words of a core's region."""
+        region = self.image.cores[core].region
+        return region.height * region.width * groups_of(region.channels, self.config.lanes)
 
     # -- words ----------------------------------------------------------------------------------
 
@@ -176,13 +197,13 @@ class ChipDriver:
                 f"the image is for chip configuration {self.config.fingerprint:#010x} ({self.config.name}), "
                 f"this chip is {identity:#010x}; map the network again for this chip"
             )
-        for core in self.image.coordinates:
-            for memory in self.image.memories(core):
+        for core, memories in self.image.memories.items():
+            for memory in memories:
                 for address, word in enumerate(self.image.words(core, memory)):
                     self.port.send(self.write_words(core, memory, address, word))
-        self.set(Register.STEPS, self.image.steps)
-        self.set(Register.STAGES, self.image.stages)
-        self.set(Register.READOUT_FLITS, self.image.readout_flits)
+        self.set(Register.STEPS, self.image.time_steps)
+        self.set(Register.STAGES, self.stages)
+        self.set(Register.READOUT_FLITS, self.readout_flits)
         self.set(Register.WATCHDOG, self.step_limit)
 
     async def start(self, pause: PauseMode = PauseMode.NONE) -> None:
@@ -199,8 +220,8 @@ class ChipDriver:
             window = await self.get(Register.WINDOWS)
             cause = {
                 ErrorCode.WATCHDOG: f"the step did not end within {self.step_limit} cycles",
-                ErrorCode.READOUT: f"{missing} of {self.image.readout_flits} read-out flits did not arrive, "
-                f"expected from tiles {self.image.readout_cores}",
+                ErrorCode.READOUT: f"{missing} of {self.readout_flits} read-out flits did not arrive, "
+                f"expected from tiles {self.readout_cores}",
                 ErrorCode.SETTINGS: "STEPS, STAGES or READOUT_FLITS is out of the chip's range",
             }.get(error, f"error {error.name}")
             raise ChipError(f"the run failed in window {window}, step {step}: {cause}")
@@ -227,7 +248,7 @@ class ChipDriver:
         Each is the last layer's [C, H, W]. On a time-out the message says which tiles are silent and
         in what step the chip stands.
         """
-        per_sample = self.image.readout_flits
+        per_sample = self.readout_flits
         while len(self.readouts) < samples * per_sample:
             word = await self.port.receive(limit)
             if word is None:
@@ -238,7 +259,7 @@ class ChipDriver:
                     break
                 raise ChipTimeoutError(
                     f"only {len(self.readouts)} of {samples * per_sample} read-out flits came from tiles "
-                    f"{self.image.readout_cores} within {limit} cycles; the chip is {state.name}, window {window}, step {step}"
+                    f"{self.readout_cores} within {limit} cycles; the chip is {state.name}, window {window}, step {step}"
                 )
             self._keep_readout(unpack(self._out, word, self._out_fields))
         outputs = [
@@ -249,10 +270,10 @@ class ChipDriver:
 
     def _assemble(self, flits: Sequence[dict[str, int]]) -> IntArray:
         """One sample's output from its read-out flits, which come in any order between cores."""
-        words = {core: [0] * self.image.word_count(core) for core in self.image.readout_cores}
+        words = {core: [0] * self.word_count(core) for core in self.readout_cores}
         for flit in flits:
             core = (flit["src_y"], flit["src_x"])
             if core not in words or flit["addr"] >= len(words[core]):
                 raise ChipError(f"read-out from tile {core}, word {flit['addr']}, which holds no output neuron")
             words[core][flit["addr"]] |= flit["data"] << (flit["chunk"] * self.config.data_bits)
-        return np.asarray(self.image.assemble(self.image.output_layer, words))
+        return np.asarray(self.image.assemble(self.image.output_layer.name, words))

@@ -29,8 +29,8 @@ async def stream(driver: ChipDriver, samples: IntArray, progress: Progress = _ig
     for sample in samples:
         driver.send_sample(sample)
     outputs = []
-    window_limit = (driver.image.steps + 1) * driver.step_limit
-    limit = (driver.image.stages + 2) * min(window_limit, driver.answer_limit * 10)
+    window_limit = (driver.image.time_steps + 1) * driver.step_limit
+    limit = (driver.stages + 2) * min(window_limit, driver.answer_limit * 10)
     for done in range(len(samples)):
         outputs += await driver.collect(1, limit)
         progress(done + 1, len(samples))
@@ -47,17 +47,17 @@ async def observe(driver: ChipDriver, samples: IntArray, progress: Progress = _i
     await driver.start(PauseMode.WINDOW)
     for sample in samples[:2]:
         driver.send_sample(sample)
-    found: dict[str, list[IntArray]] = {name: [] for name in image.layer_names}
-    windows = count + image.stages
+    layers = image.manifest.layers[1:]
+    found: dict[str, list[IntArray]] = {layer.name: [] for layer in layers}
+    windows = count + driver.stages
     for window in range(windows):
         await driver.wait_for(RunState.PAUSED)
-        for stage, name in enumerate(image.layer_names, start=1):
-            if 0 <= window - stage + 1 < count:
-                words = {
-                    core: await driver.read_words(core, Memory.ACT, range(image.word_count(core)))
-                    for core in image.cores_of(name)
-                }
-                found[name].append(np.asarray(image.assemble(name, words)))
+        for layer in layers:
+            if 0 <= window - layer.stage + 1 < count:
+                words = {}
+                for core in ((entry.y, entry.x) for entry in image.cores_of(layer.name)):
+                    words[core] = await driver.read_words(core, Memory.ACT, range(driver.word_count(core)))
+                found[layer.name].append(image.assemble(layer.name, words))
         driver.set(Register.CONTROL, RESUME)
         if window + 2 < count:  # sample window + 1 is waiting in the input tiles; this one follows it
             driver.send_sample(samples[window + 2])
@@ -70,7 +70,7 @@ async def observe(driver: ChipDriver, samples: IntArray, progress: Progress = _i
 async def trace(driver: ChipDriver, sample: IntArray, core: Core) -> Trace:
     """I(t) and V(t-1) of one core, step by step, while its layer integrates ``sample`` [C, H, W]."""
     image, config = driver.image, driver.config
-    stage = image.stage_of(core)
+    stage = image.cores[core].stage
     if stage == 0:
         raise ChipError(f"tile {core} is an input tile: it integrates nothing")
     await driver.load()
@@ -78,13 +78,13 @@ async def trace(driver: ChipDriver, sample: IntArray, core: Core) -> Trace:
     driver.send_sample(sample)
     seen: dict[Memory, list[list[list[int]]]] = {Memory.ISUM: [], Memory.MEMBRANE: []}
     for window in range(stage):
-        for step in range(image.steps + 1):
+        for step in range(image.time_steps + 1):
             await driver.wait_for(RunState.PAUSED)
-            if window == stage - 1 and step < image.steps:
+            if window == stage - 1 and step < image.time_steps:
                 for memory, steps in seen.items():
                     layout = memory_layouts(config)[memory]
                     table = fields(layout)
-                    words = await driver.read_words(core, memory, range(image.word_count(core)))
+                    words = await driver.read_words(core, memory, range(driver.word_count(core)))
                     steps.append([list(unpack(layout, word, table).values()) for word in words])
             driver.set(Register.CONTROL, RESUME)
     return Trace(
@@ -102,7 +102,7 @@ async def _finish(driver: ChipDriver, result: RunResult) -> RunResult:
     result.samples = await driver.get(Register.SAMPLES)
     result.barriers = await driver.get(Register.BARRIERS)
     result.stray = await driver.get(Register.STRAY)
-    for core in driver.image.coordinates:
+    for core in driver.image.cores:
         values = await driver.read_words(core, Memory.COUNTER, range(len(Counter)))
         result.counters[core] = {counter.name: value for counter, value in zip(Counter, values, strict=True)}
     return result

@@ -14,25 +14,20 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 from xml.etree import ElementTree
 
-import cocotb_tools.config
-from cocotb_tools import runner as cocotb_runner
 from cocotb_tools.check_results import get_results
 
 from sdann.errors import SdannError, ToolMissingError
 
-from .process import ProcessError, cached_build, log_tail, run_logged
+from .process import ProcessError, cached_build, log_tail
+from .runners import BoundedIcarus, BoundedVerilator
 
 __all__ = ["BenchError", "BenchResult", "Simulator", "find_icarus", "run_bench", "verilator_environment"]
 
 Simulator = Literal["verilator", "icarus"]
-
-BUILD_JOBS = 2
-"""Parallel compilers. Each takes up to a gigabyte, so an unbounded make can exhaust the machine."""
 
 TIMESCALE = ("1ns", "1ps")
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -45,13 +40,6 @@ _MAKE_SETTINGS = {
     "CFG_LDLIBS_THREADS": "-pthread",
     "OPT_FAST": "-O2",  # the default -Os simulates slower
 }
-
-_VERILATOR_OPTIONS = (
-    "-O3",
-    "--x-assign", "fast", "--x-initial", "fast",  # repeatable runs; unknowns are Icarus's to find
-    "-Wno-WIDTH", "-Wno-CASEINCOMPLETE",  # Amaranth's expressions rely on Verilog's implicit widths and defaults
-    "-Wno-UNOPTFLAT",  # about speed only: handshakes through one packed vector look like a loop
-)  # fmt: skip
 
 
 class BenchError(SdannError):
@@ -66,6 +54,8 @@ class BenchResult:
     tests: tuple[str, ...]
     """Names of the tests that ran."""
     seed: int
+    build_dir: Path
+    """Folder of the build, with ``build.log``."""
     run_dir: Path
     """Folder of this run: ``run.log``, ``results.xml`` and the waves."""
     log: Path
@@ -125,125 +115,88 @@ def run_bench(
     """Builds ``verilog`` (text, or a file) and runs the cocotb tests of Python module ``module`` on it.
 
     ``build_dir``: where builds (one folder per design and options, reused) and runs are kept. ``env``: added to the
-    simulator's environment. ``testcase``: name(s) of the tests to run, default all. ``hierarchical``: names of Verilog modules that Verilator
-    compiles once each, however often they are instantiated (Icarus has no use for it). ``timeout``: seconds for the run. ``python_path``:
-    folders where the simulator's Python finds ``module``, besides this repository and the present search path.
+    simulator's environment. ``testcase``: name(s) of the tests to run, default all. ``hierarchical``: names of Verilog
+    modules that Verilator compiles once each, however often they are instantiated (Icarus has no use for it).
+    ``timeout``: seconds for the run. ``python_path``: folders where the simulator's Python finds ``module``, besides
+    this repository and the present search path.
     Raises :class:`BenchError` unless at least one test ran and all passed, :class:`sdann.errors.ToolMissingError`, and
     :class:`sim.process.ProcessError` when the design does not build.
     """
     text = verilog.read_text() if isinstance(verilog, Path) else verilog
     if simulator not in ("verilator", "icarus"):
         raise ValueError(f"simulator must be 'verilator' or 'icarus', not {simulator!r}")
-    hierarchical = sorted(hierarchical) if simulator == "verilator" else []
-    runner = _Verilator(hierarchical) if simulator == "verilator" else _Icarus()
-    runner.wanted_waves, runner.time_limit = waves, build_timeout
+    runner: BoundedVerilator | BoundedIcarus
+    if simulator == "verilator":
+        runner = BoundedVerilator(verilator_environment(), hierarchical=hierarchical, waves=waves)
+    else:
+        find_icarus()
+        runner = BoundedIcarus(dict(os.environ), waves=waves)
 
     def build(folder: Path) -> None:
         source = folder / "design.v"
         source.write_text(text)
-        sources: list[Path | str] = [source]
-        if simulator == "verilator":
-            sources.insert(0, folder / "design.vlt")
-            (folder / "design.vlt").write_text(_control_file(text, toplevel, hierarchical))
-        runner.log_path = folder / "build.log"
+        runner.limit(seconds=build_timeout, log=folder / "build.log", what=f"building {toplevel} for {simulator}")
         runner.build(
-            sources=sources, hdl_toplevel=toplevel, build_dir=folder, timescale=TIMESCALE, waves=waves, always=True
-        )
+            sources=runner.prepare(source, toplevel), hdl_toplevel=toplevel, build_dir=folder, timescale=TIMESCALE,
+            waves=waves, always=True,
+        )  # fmt: skip
 
     started = time.monotonic()
-    key = _key(text, toplevel, simulator, hierarchical, waves, runner.fingerprint)
+    key = hashlib.sha256(repr((text, toplevel, waves, *runner.identity)).encode()).hexdigest()[:16]
     folder, cached = cached_build(Path(build_dir) / f"{simulator}-{toplevel}-{key}", build)
     build_seconds = time.monotonic() - started
 
-    runs = Path(build_dir).resolve() / "runs"
+    wanted = [testcase] if isinstance(testcase, str) else list(testcase or ())
+    runs = folder.parent / "runs"
     runs.mkdir(exist_ok=True)
     run_dir = Path(tempfile.mkdtemp(prefix=f"{module.rpartition('.')[2]}-{simulator}-", dir=runs))
     wave_file = run_dir / ("dump.vcd" if simulator == "verilator" else f"{toplevel}.fst") if waves else None
-    runner.build_dir, runner.log_path, runner.time_limit = folder, run_dir / "run.log", timeout
-    runner.extra = {**(env or {}), "PYTHONPATH": _python_path(python_path)}
+    runner.limit(seconds=timeout, log=run_dir / "run.log", what="simulation")
+    runner.extra_environment = {**(env or {}), "PYTHONPATH": _python_path(python_path)}
     started, results, failure = time.monotonic(), run_dir / "results.xml", ""
     try:
         runner.test(
-            test_module=module, hdl_toplevel=toplevel, hdl_toplevel_lang="verilog", testcase=testcase, seed=seed,
+            test_module=module, hdl_toplevel=toplevel, hdl_toplevel_lang="verilog", test_filter=_filter(wanted), seed=seed,
             build_dir=folder, test_dir=run_dir, results_xml=str(results), waves=waves, timescale=TIMESCALE,
             plusargs=[f"+dumpfile_path={wave_file}"] if waves and simulator == "icarus" else [],
         )  # fmt: skip
     except (ProcessError, SystemExit) as error:  # SystemExit: the runner under pytest, on a failed test
         failure = str(error).partition("\n")[0] if isinstance(error, ProcessError) else ""
-    tests = _checked_results(results, failure, f"{module} on {simulator}, seed {seed}", run_dir / "run.log")
+    tests, problem = _read_results(results, wanted)
+    if problem := failure or problem:
+        raise BenchError(f"{module} on {simulator}, seed {seed}: {problem}\n{log_tail(run_dir / 'run.log')}")
     return BenchResult(
-        simulator=simulator, tests=tests, seed=seed, run_dir=run_dir, log=run_dir / "run.log", waves=wave_file,
+        simulator=simulator, tests=tests, seed=seed, build_dir=folder, run_dir=run_dir, log=run_dir / "run.log", waves=wave_file,
         cached=cached, build_seconds=build_seconds, run_seconds=time.monotonic() - started,
     )  # fmt: skip
 
 
-def _checked_results(results: Path, failure: str, what: str, log: Path) -> tuple[str, ...]:
-    """Names of the tests in ``results`` when at least one ran, all passed and the simulator ended well."""
-    problem, names = failure, []
+def _filter(names: Sequence[str]) -> str | None:
+    """Regular expression for the full names of tests called ``names``, with any parameters; None for all tests."""
+    return rf"\.({'|'.join(map(re.escape, names))})(/.*)?$" if names else None
+
+
+def _read_results(results: Path, wanted: Sequence[str]) -> tuple[tuple[str, ...], str]:
+    """Names of the tests in ``results``, and what is wrong with them ("" if nothing): a test failed or was skipped, one of
+    ``wanted`` is missing, none ran, or there are no results."""
     try:
-        count, failed = get_results(results)
-        cases = list(ElementTree.parse(results).getroot().iter("testcase"))
-        names = [case.get("name", "?") for case in cases]
-        bad = [case.get("name", "?") for case in cases if {child.tag for child in case} & {"failure", "error"}]
-        skipped = [case.get("name", "?") for case in cases if case.find("skipped") is not None]
-        if failed or bad:
-            problem = f"failed: {', '.join(bad)}"
-        elif skipped:
-            problem = f"skipped: {', '.join(skipped)}"
-        elif not count or not names:
-            problem = problem or "no test ran"
+        count, failures = get_results(results)
+        cases = {case.get("name", "?"): case for case in ElementTree.parse(results).getroot().iter("testcase")}
     except (RuntimeError, ElementTree.ParseError):
-        problem = problem or "the simulation ended without results"
-    if problem:
-        raise BenchError(f"{what}: {problem}\n{log_tail(log)}")
-    return tuple(names)
+        return (), "the simulation ended without results"
+    problems = []
+    for problem, tags in (("failed", {"failure", "error"}), ("skipped", {"skipped"})):
+        if names := [name for name, case in cases.items() if tags & {child.tag for child in case}]:
+            problems.append(f"{problem}: {', '.join(names)}")
+    if failures and not problems:
+        problems.append(f"{failures} failure(s)")
+    if missing := [name for name in wanted if not any(case.split("/")[0] == name for case in cases)]:
+        problems.append(f"no such test: {', '.join(missing)}")
+    if not count or not cases:
+        problems.append("no test ran")
+    return tuple(cases), "; ".join(problems)
 
 
 def _python_path(extra: Sequence[Path]) -> str:
     entries = [*(str(Path(p).resolve()) for p in extra), str(REPOSITORY), *(p for p in sys.path if p)]
     return os.pathsep.join(dict.fromkeys(entries))
-
-
-def _key(*parts: object) -> str:
-    return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
-
-
-def _control_file(text: str, toplevel: str, hierarchical: Sequence[str]) -> str:
-    """Verilator configuration: cocotb sees the top's ports and nothing else, so the rest stays optimizable."""
-    lines = ["`verilator_config"]
-    lines += [f'public_flat_rw -module "{toplevel}" -var "{port}"' for port in _ports(text, toplevel)]
-    lines += [f'hier_block -module "{name}"' for name in hierarchical]
-    return "\n".join(lines) + "\n"
-
-
-def _ports(text: str, toplevel: str) -> list[str]:
-    """Port names of module ``toplevel``, from its header."""
-    plain = re.sub(r"/\*.*?\*/|\(\*.*?\*\)|//[^\n]*", " ", text, flags=re.DOTALL)
-    header = re.search(rf"\bmodule\s+\\?{re.escape(toplevel)}\s*\(([^;]*)\)\s*;", plain)
-    if header is None:
-        raise ValueError(f"the Verilog text has no module {toplevel!r}")
-    return [names[-1] for port in header[1].split(",") if (names := re.findall(r"[A-Za-z_$][\w$.]*", port))]
-
-
-class _Bounded(cocotb_runner.Runner):
-    """What both runners share: logs, time limits, and an environment that the caller's shell cannot disturb."""
-
-    wanted_waves: bool
-    time_limit: float
-    log_path: Path
-    extra: Mapping[str, str] = {}
-    fingerprint: tuple[object, ...]
-
-    def _clean_environment(self, base: Mapping[str, str]) -> None:
-        # cocotb lets the outer environment override what is asked for here (seed, filter, results file).
-        kept = {k: v for k, v in base.items() if not k.startswith(("COCOTB_", "PYTEST_"))}
-        asked = {k: v for k, v in self.env.items() if k not in os.environ}
-        self.env = {**kept, **asked}
-
-    def _execute(self, cmds: Sequence[list[str]], cwd: "os.PathLike[str] | str") -> None:
-        environment = {**self.env, **self.extra}
-        for command in cmds:
-            what = "simulation" if self.extra else f"building {self.build_dir.name}"
-            run_logged(
-                command, cwd=Path(cwd), env=environment, log=self.log_path, timeout=self.time_limit, what=what
-            )

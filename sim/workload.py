@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from sdann.graph import IntArray
-from sdann.mapper import ProgramImage
+from sdann.mapper import ProgramImage, load_image
 
 __all__ = ["Mode", "Workload"]
 
@@ -63,7 +63,7 @@ class Workload:
 
     def image(self) -> ProgramImage:
         """The program image to load."""
-        return ProgramImage.load(self.image_file)
+        return load_image(self.image_file)
 
     @property
     def result_file(self) -> Path:

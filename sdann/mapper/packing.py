@@ -22,15 +22,17 @@ def pack(layout: Any, fields: Fields, where: str = "") -> int:
     Raises :class:`DoesNotFitError` that names the field which a value does not fit.
     """
     if isinstance(layout, data.Layout):
-        items: dict[Any, Any] = dict(fields.items() if isinstance(fields, Mapping) else enumerate(cast(Sequence[Any], fields)))
+        pairs = fields.items() if isinstance(fields, Mapping) else enumerate(cast(Sequence[Any], fields))
+        items: dict[Any, Any] = dict(pairs)
         if set(items) != {name for name, _ in layout}:
             raise KeyError(f"{where}: fields {sorted(map(str, items))} are not those of the layout")
         return sum(pack(f.shape, items[name], f"{where}.{name}") << f.offset for name, f in layout)
     shape, value = Shape.cast(layout), int(cast(int, fields))
-    low, high = (-(1 << (shape.width - 1)), (1 << (shape.width - 1)) - 1) if shape.signed else (0, (1 << shape.width) - 1)
+    mask: int = (1 << shape.width) - 1
+    low, high = (-(mask + 1) // 2, mask // 2) if shape.signed else (0, mask)
     if not low <= value <= high:
         raise DoesNotFitError(f"{where} is {value}, the chip's field holds {low}..{high}")
-    return value & ((1 << shape.width) - 1)
+    return value & mask
 
 
 def unpack(layout: Any, word: int) -> Any:
@@ -48,7 +50,7 @@ def pack_array(values: npt.NDArray[np.int64], bits: int) -> Bytes:
     if bits == 8:
         return np.ascontiguousarray(values.astype(np.uint8))
     spread = ((values[:, :, None] >> np.arange(bits)) & 1).astype(np.uint8)
-    return np.packbits(spread.reshape(len(values), -1), axis=1, bitorder="little")
+    return np.packbits(spread.reshape(len(values), values.shape[1] * bits), axis=1, bitorder="little")
 
 
 def to_bytes(words: Iterable[int], size: int) -> Bytes:

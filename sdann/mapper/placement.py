@@ -11,7 +11,7 @@ from sdann.mapper.tiling import Tiling
 
 __all__ = ["Placed", "place", "validate"]
 
-_EFFORT = 10.0  # deterministic time units: the result must not depend on how busy the machine is
+_EFFORT = 2.0  # deterministic time units: the result must not depend on how busy the machine is
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,8 +34,8 @@ def place(
 ) -> dict[str, Placed]:
     """Places one tiling of each list of options on the mesh; tile (0, 0) stays free for the host.
 
-    The first option of each list is taken where those pack, else the placement may choose among all. ``links``: (producer,
-    consumer) to traffic, the weight of their distance. Raises :class:`DoesNotFitError` where nothing packs.
+    The first option of each list is taken where those pack, else the placement may choose among all. ``links``:
+    (producer, consumer) to traffic, the weight of their distance. Raises :class:`DoesNotFitError` where nothing packs.
     """
     needed, available = sum(tilings[0].cores for tilings in options), len(config.cores)
     if needed > available:
@@ -45,8 +45,8 @@ def place(
     if placed is None:
         shapes = ", ".join(f"{t[0].name} {t[0].row_tiles}x{t[0].channel_tiles}" for t in options)
         raise DoesNotFitError(
-            f"the layers' rectangles need {needed} of {available} cores but do not pack on the {config.rows}x{config.cols} "
-            f"mesh (rows x columns: {shapes}): give other tilings or a larger mesh"
+            f"the layers' rectangles need {needed} of {available} cores but do not pack on the "
+            f"{config.rows}x{config.cols} mesh (rows x columns: {shapes}): give other tilings or a larger mesh"
         )
     validate(placed.values(), config)
     return placed
@@ -100,7 +100,7 @@ def _solve(
 
 
 def validate(placed: Iterable[Placed], config: ChipConfig) -> None:
-    """Independent check of a placement: raises :class:`DoesNotFitError` on overlap, the host's tile or outside the mesh."""
+    """Independent check: raises :class:`DoesNotFitError` where cores overlap, lie on the host or outside the mesh."""
     owner: dict[tuple[int, int], str] = {(0, 0): "the host"}
     for item in placed:
         for core in item.cores:

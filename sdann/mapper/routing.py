@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from hdl.config import ChipConfig
 from sdann.errors import DoesNotFitError
@@ -14,7 +15,7 @@ __all__ = ["RouteEntry", "routes_of"]
 
 @dataclass(frozen=True, kw_only=True)
 class RouteEntry:
-    """Map rows ``y``, columns ``x`` and channel groups ``group`` (first, last) of a producer go to mesh rows and columns."""
+    """Map rows ``y``, columns ``x`` and channel groups ``group`` (first, last) go to mesh rows and columns."""
 
     y: tuple[int, int]
     x: tuple[int, int]
@@ -26,9 +27,7 @@ class RouteEntry:
 
 def _row_ranges(region: Region, edge: Edge, consumer: Placed, height: int) -> list[tuple[int, int, int, int]]:
     """(first row, last row, first row tile, last row tile) for every run of rows that the same row tiles need."""
-    spans = [
-        needed_span(row[0].y0, row[0].y0 + row[0].height - 1, edge, 0, height) for row in consumer.tiling.regions
-    ]
+    spans = [needed_span(row[0].y0, row[0].y0 + row[0].height - 1, edge, 0, height) for row in consumer.tiling.regions]
     ranges: list[tuple[int, int, int, int]] = []
     for y in region.rows:
         tiles = [r for r, (first, last) in enumerate(spans) if first <= y <= last]
@@ -59,7 +58,7 @@ def _column_ranges(region: Region, edge: Edge, consumer: Placed) -> list[tuple[i
 def _merge_one(entries: list[RouteEntry]) -> bool:
     """Joins the two neighbouring row ranges that cost the fewest needless deliveries; False where there are none."""
     best: tuple[int, int] | None = None
-    for i, (a, b) in enumerate(zip(entries, entries[1:], strict=False)):
+    for i, (a, b) in enumerate(pairwise(entries)):
         if (a.edge, a.mesh_x, a.group, a.x) != (b.edge, b.mesh_x, b.group, b.x):
             continue
         tiles = max(a.mesh_y[1], b.mesh_y[1]) - min(a.mesh_y[0], b.mesh_y[0]) + 1
@@ -104,7 +103,7 @@ def routes_of(
     while len(entries) > config.routes:
         if not _merge_one(entries):
             raise DoesNotFitError(
-                f"{name!r} needs routes {needed} per core ({len(entries)} with joined rows), the chip has {config.routes}: "
-                "use fewer channel tiles or more route entries"
+                f"{name!r} needs routes {needed} per core ({len(entries)} with joined rows), "
+                f"the chip has {config.routes}: use fewer channel tiles or more route entries"
             )
     return entries

@@ -4,7 +4,7 @@ A layer is cut over rows (whole map width) x output-channel groups; all tiles to
 network's input is cut the same way into input tiles, cores without edges.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -90,7 +90,7 @@ def weight_words_of(edge: Edge, source: Shape, groups: int, lanes: int) -> int:
 
 
 def needed_span(first: int, last: int, edge: Edge, axis: int, size: int) -> tuple[int, int]:
-    """First and last source row (``axis`` 0) or column (1) that output rows ``first .. last`` read; empty if first > last.
+    """First and last source row (``axis`` 0) or column (1) that outputs ``first .. last`` read; empty if first > last.
 
     ``size`` is the source map's extent: padding does not count.
     """
@@ -114,8 +114,8 @@ def stages_of(network: QuantizedNetwork) -> dict[str, int]:
         stages[layer.name] = 1 + max(stages[s] for s in sources)
         if late := sorted(s for s in sources if stages[s] != stages[layer.name] - 1):
             raise UnsupportedError(
-                f"layer {layer.name!r} reads {late[0]!r} over {stages[layer.name] - stages[late[0]]} stages; cores keep "
-                "activations for one: insert identity layers (1x1 depthwise, weight 1) on the shorter path"
+                f"layer {layer.name!r} reads {late[0]!r} over {stages[layer.name] - stages[late[0]]} stages; "
+                "cores keep activations for one: insert identity layers (1x1 depthwise, weight 1) on the shorter path"
             )
         read |= sources
     if unread := [layer.name for layer in network.layers[:-1] if layer.name not in read]:
@@ -153,7 +153,9 @@ def _check_layer(layer: Layer, network: QuantizedNetwork, config: ChipConfig) ->
         low, high = -(1 << (config.weight_bits - 1)), (1 << (config.weight_bits - 1)) - 1
         if edge.weight.min() < low or edge.weight.max() > high:
             found = int(edge.weight.min()), int(edge.weight.max())
-            raise DoesNotFitError(f"{where} has weights {found[0]}..{found[1]}, the chip holds {low}..{high} (weight_bits)")
+            raise DoesNotFitError(
+                f"{where} has weights {found[0]}..{found[1]}, the chip holds {low}..{high} (weight_bits)"
+            )
         if edge.stride not in (1, 2, 4, 8):
             raise UnsupportedError(f"{where} has stride {edge.stride}; the chip has 1, 2, 4 and 8")
         total += np.abs(edge.weight).reshape(len(edge.weight), -1).sum(axis=1) << edge.shift
@@ -173,7 +175,9 @@ def _check_layer(layer: Layer, network: QuantizedNetwork, config: ChipConfig) ->
         0, (1 << network.time_steps) - 1
     )  # fmt: skip
     if not low <= layer.lo <= 0 <= layer.hi <= high:
-        raise DoesNotFitError(f"{where} clamps to {layer.lo}..{layer.hi}, the chip needs {low} <= lo <= 0 <= hi <= {high}")
+        raise DoesNotFitError(
+            f"{where} clamps to {layer.lo}..{layer.hi}, the chip needs {low} <= lo <= 0 <= hi <= {high}"
+        )
     if layer.signed and (layer is not network.layers[-1] or layer.rot or layer.drlo):
         raise UnsupportedError(f"{where} is signed: only the last layer may be, without RoT and DRLO")
     _limit(where, "rot", layer.rot, config.time_steps - 1)
@@ -205,12 +209,12 @@ def _received(region: Region, edges: Iterable[Edge], network: QuantizedNetwork, 
 def tiling_options(
     network: QuantizedNetwork, name: str, stage: int, config: ChipConfig, override: tuple[int, int] | None = None
 ) -> list[Tiling]:
-    """Every way to cut the input or layer ``name`` that fits, best first: fewest cores, bundles per core, channel tiles.
+    """Every way to cut the input or layer ``name`` that fits, best first: fewest cores, bundles, channel tiles.
 
-    ``override``: (row tiles, channel tiles) instead. Raises :class:`DoesNotFitError` that names layer, limit, needed and
-    available where no cut fits.
+    ``override``: (row tiles, channel tiles) instead. Raises :class:`DoesNotFitError` that names layer, limit, needed
+    and available where no cut fits.
     """
-    shape, edges = network.shape_of(name), ()
+    shape, edges = network.shape_of(name), tuple[Edge, ...]()
     if name != INPUT:
         layer = network.layer(name)
         _check_layer(layer, network, config)
@@ -218,13 +222,15 @@ def tiling_options(
     else:
         _check_map(name, shape, config)
     groups = groups_of(shape[0], config.lanes)
-    candidates: Mapping[tuple[int, int], None] | list[tuple[int, int]]
     if override is not None:
         if not (1 <= override[0] <= shape[1] and 1 <= override[1] <= groups):
-            raise DoesNotFitError(f"{name!r} cannot be cut into {override}: it has {shape[1]} rows, {groups} channel groups")
+            raise DoesNotFitError(
+                f"{name!r} cannot be cut into {override}: it has {shape[1]} rows, {groups} channel groups"
+            )
         candidates = [override]
     else:
-        candidates = [(r, c) for r in range(1, min(shape[1], config.rows) + 1) for c in range(1, min(groups, config.cols) + 1)]
+        rows, columns = min(shape[1], config.rows), min(groups, config.cols)
+        candidates = [(r, c) for r in range(1, rows + 1) for c in range(1, columns + 1)]
     fitting: list[Tiling] = []
     refusal: DoesNotFitError | None = None
     for rows, columns in candidates:

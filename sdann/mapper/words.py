@@ -18,7 +18,7 @@ def core_words(
     network: QuantizedNetwork, layer: Layer | None, region: Region, stage: int, routes: Sequence[RouteEntry],
     config: ChipConfig,
 ) -> dict[Memory, Bytes]:  # fmt: skip
-    """Words of every memory that the program fills, uint8 [n, bytes], addresses 0 .. n-1; ``layer`` None: an input tile."""
+    """Words of every memory that the program fills, uint8 [n, bytes] from address 0; ``layer`` None: an input tile."""
     name = "input" if layer is None else layer.name
     words = {
         Memory.CORE: [_core(network, layer, region, stage, len(routes), config)],
@@ -34,7 +34,11 @@ def core_words(
         Memory.REQUANT: [] if layer is None else _requant(layer, region, config),
     }  # fmt: skip
     blobs = {memory: to_bytes(ints, memory_layouts(config)[memory].size) for memory, ints in words.items()}
-    rows = [weight_rows(edge, network.shape_of(edge.source)[0], region, config.lanes) for edge in layer.edges] if layer else []
+    rows = (
+        [weight_rows(edge, network.shape_of(edge.source)[0], region, config.lanes) for edge in layer.edges]
+        if layer
+        else []
+    )
     weights = np.concatenate([*rows, np.zeros((0, config.lanes), dtype=np.int64)])
     blobs[Memory.WEIGHT] = pack_array(weights, config.weight_bits)
     return blobs

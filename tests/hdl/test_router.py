@@ -178,9 +178,7 @@ def test_contended_output_is_shared_fairly():
             ctx.set(dut.link_in(port).valid, 1)
         while len(order) < 100:
             ctx.set(dut.o_local.ready, rng.random() < 0.5)
-            _, _, valid, ready, got = await ctx.tick().sample(
-                dut.o_local.valid, dut.o_local.ready, dut.o_local.payload
-            )
+            _, _, valid, ready, got = await ctx.tick().sample(dut.o_local.valid, dut.o_local.ready, dut.o_local.payload)
             if valid and ready:
                 order.append(got.payload.memory.data)
 

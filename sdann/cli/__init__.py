@@ -1,0 +1,47 @@
+"""The command line: ``sdann`` and its commands, one file each."""
+
+from importlib.metadata import PackageNotFoundError, version
+
+import click
+
+from .cosim import cosim_command
+from .demo import demo_command
+from .map import map_command
+from .quantize import quantize_command
+from .train import train_command
+from .validate import validate_command
+from .verilog import verilog_command
+
+__all__ = ["main"]
+
+
+def _version() -> str:
+    try:
+        return version("sdann")
+    except PackageNotFoundError:  # run from a source tree that is not installed
+        return "unknown"
+
+
+class _InOrder(click.Group):
+    """Lists the commands in the order in which one uses them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+
+@click.group(cls=_InOrder, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(_version(), prog_name="sdann")
+def main() -> None:
+    """Runs quantized networks bit for bit on a spiking many-core chip.
+
+    `sdann demo` does everything at once; the other commands are its steps, each of which takes the files that the
+    ones before it wrote. With --json a command prints one JSON object on standard output and nothing else there.
+
+    Exit codes: 0 done and right; 1 models disagree; 2 bad input, or something is missing.
+    """
+
+
+for _command in (
+    demo_command, train_command, quantize_command, map_command, verilog_command, validate_command, cosim_command,
+):  # fmt: skip
+    main.add_command(_command)

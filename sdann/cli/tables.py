@@ -1,0 +1,118 @@
+"""Results as tables for people."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import RenderableType
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from sdann.mapper import ProgramImage
+    from sdann.quantize import QuantizeReport
+    from sdann.results import Figure
+    from sdann.stages import StageResult
+
+__all__ = ["figure_text", "layer_table", "map_rows", "map_text", "quantize_table", "stage_text"]
+
+
+def _table(title: str, *columns: str, left: int = 1) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD)
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="left" if number < left else "right")
+    return table
+
+
+def quantize_table(report: "QuantizeReport") -> Table:
+    """What quantization chose, layer by layer."""
+    table = _table(
+        "Quantized layers",
+        "layer",
+        "scale",
+        "bias",
+        "bias bits eq. 9 / eq. 10",
+        "|I(t)| at most",
+        "V bits",
+        "overflow",
+        "non-zero",
+    )
+    for layer in report.layers:
+        table.add_row(
+            layer.name, f"{layer.scale:.4g}", layer.bias_mode, f"{layer.bias_bits_sum} / {layer.bias_bits_scaled}",
+            f"{layer.isum_bound:,}", str(layer.membrane_bits), layer.overflow, f"{layer.alive:.0%}",
+        )  # fmt: skip
+    return table
+
+
+def map_rows(image: "ProgramImage") -> list[dict[str, Any]]:
+    """Tiles, cores and memory use per layer."""
+    from sdann.mapper import map_table
+
+    rows = []
+    for use in map_table(image):
+        row = dataclasses.asdict(use)
+        del row["sops"]  # a mapping has run nothing yet
+        for memory in ("neuron_words", "weight_words", "edges", "routes"):
+            row[memory] = {"used": row[memory][0], "available": row[memory][1]}
+        rows.append(row)
+    return rows
+
+
+def map_text(image: "ProgramImage") -> list[RenderableType]:
+    """The same as tables, with the mesh."""
+    from sdann.mapper import map_table, mesh_text
+
+    used, available = len(image.cores), len(image.config.cores)
+    title = f"{image.manifest.network} on chip {image.config.name!r}: {used} of {available} cores"
+    table = _table(title, "layer", "shape", "tiles", "cores", "neuron words", "weight words", "edges", "routes", left=4)
+    for use in map_table(image):
+        memories = [f"{used} / {depth}" for used, depth in (use.neuron_words, use.weight_words, use.edges, use.routes)]
+        cores = " ".join(f"{y},{x}" for y, x in use.cores)
+        shape = " x ".join(map(str, use.shape))
+        table.add_row(use.layer, shape, f"{use.row_tiles} x {use.channel_tiles}", cores, *memories)
+    mesh = _table(
+        "Mesh (x to the right, y upwards)", "y", *map(str, range(image.config.cols)), left=image.config.cols + 1
+    )
+    for y, row in reversed(list(enumerate(mesh_text(image)))):
+        mesh.add_row(str(y), *(name or "-" for name in row))
+    return [table, mesh]
+
+
+def _or_dash(value: int | float | None, form: str = ",") -> str:
+    return "-" if value is None else format(value, form)
+
+
+def layer_table(stages: Sequence["StageResult"]) -> Table:
+    """Mismatches per layer and stage, and the golden's SOPs."""
+    compared = [stage for stage in stages if stage.layers]
+    table = _table("Layers: activations that differ", "layer", "compared", *(stage.name for stage in compared), "SOPs")
+    for number, row in enumerate(compared[0].layers):
+        wrong = [str(stage.layers[number].mismatches) for stage in compared]
+        table.add_row(row.layer, f"{row.compared:,}", *wrong, f"{compared[0].layer_sops[row.layer]:,}")
+    return table
+
+
+def stage_text(stages: Sequence["StageResult"], image: "ProgramImage") -> list[RenderableType]:
+    """A table of the stages and one of the layers."""
+    table = _table(
+        f"Stages: {stages[0].samples} samples, {len(image.cores)} cores", "stage", "compared", "mismatches", "accuracy",
+        "SOPs", "saturations", "cycles", "cycles / image",
+    )  # fmt: skip
+    windows = stages[0].samples + image.manifest.registers.STAGES
+    for stage in stages:
+        table.add_row(
+            stage.name, _or_dash(stage.compared), _or_dash(stage.mismatches), _or_dash(stage.accuracy, ".2%"),
+            _or_dash(stage.sops), _or_dash(stage.saturations), _or_dash(stage.cycles),
+            _or_dash(None if stage.cycles is None else stage.cycles / windows, ",.0f"),
+        )  # fmt: skip
+    return [table, layer_table(stages)]
+
+
+def figure_text(figures: Sequence["Figure"]) -> Table:
+    """Figures and their bounds."""
+    table = _table("Figures", "name", "value", "unit", "bound")
+    for figure in figures:
+        bound = "" if figure.bound is None else f"{figure.relation} {figure.bound:,g}"
+        table.add_row(figure.name, f"{figure.value:,.4g}", figure.unit, bound)
+    return table

@@ -1,0 +1,35 @@
+"""``sdann verilog``."""
+
+import hashlib
+from pathlib import Path
+
+from .options import chip_from, chip_options, out_option
+from .outcome import Outcome, command, progress
+
+__all__ = ["verilog_command"]
+
+
+@command("verilog")
+@chip_options(default="demo")
+@out_option("build/chip.v", "the Verilog")
+def verilog_command(preset_name: str, fields: tuple[tuple[str, int], ...], out: Path) -> Outcome:
+    """Write the Verilog of a chip."""
+    config = chip_from(preset_name, fields)
+    from hdl.chip import CHIP_MODULE, TILE_MODULE, chip_verilog
+    from sdann.chip_file import save_chip
+
+    with progress() as steps, steps.step("verilog"):
+        text = chip_verilog(config)
+        save_chip(config, text, out)
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    lines = text.count("\n")
+    return Outcome(
+        data={
+            "preset": config.name, "config_id": config.fingerprint, "config": config.as_dict(), "top": CHIP_MODULE,
+            "tile": TILE_MODULE, "tiles": len(config.tiles), "lines": lines, "sha256": digest, "out": str(out),
+        },
+        text=[
+            f"chip {config.name!r}, configuration {config.fingerprint:#010x}: {config.rows} x {config.cols} tiles, top "
+            f"module {CHIP_MODULE}, {lines} lines; wrote {out}"
+        ],
+    )  # fmt: skip

@@ -1,0 +1,163 @@
+"""The demonstration: one network from torch to Verilog and back, every model against every other."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from hdl.chip import chip_verilog
+from hdl.config import ChipConfig
+
+from .atomic import atomic
+from .chip_file import save_chip
+from .data import load_digits
+from .errors import SdannError
+from .evaluate import float_accuracy, integer_accuracy
+from .golden import GoldenResult
+from .graph import QuantizedNetwork
+from .mapper import ProgramImage, map_network, mesh_text
+from .network_file import save_network
+from .networks import network_spec
+from .quantize import QuantizeOptions, QuantizeReport, quantize, quantize_input
+from .results import Figure, broken, rtl_figures, stage_data
+from .stages import RtlRun, StageResult, Stages, failures
+from .torch_import import from_torch
+from .train import TrainOptions, save_float, train
+
+__all__ = ["FLOAT_ACCURACY", "NON_ZERO", "DemoOptions", "DemoResult", "Progress", "run_demo"]
+
+NETWORK = "digit-cnn"
+FLOAT_ACCURACY = 0.97
+"""The float network is to reach this on the test images: a network that learnt nothing would prove nothing."""
+NON_ZERO = 0.10
+"""Least share of non-zero activations of every hidden layer: silent layers agree in any model."""
+
+Progress = Callable[[str], Callable[[int, int], None]]
+"""Called with what begins; returns what to call with (done, total)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoOptions:
+    """``splits``: (row tiles, channel tiles) by layer. ``samples``: test images to co-simulate; the rest as of the steps."""
+
+    config: ChipConfig
+    quantize: QuantizeOptions
+    out: Path
+    samples: int = 24
+    seed: int = 0
+    calibration: int = 256
+    splits: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    simulator: Literal["verilator", "icarus", "amaranth"] = "verilator"
+    stall: float = 0.0
+    build_dir: Path | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoResult:
+    """``data``: the JSON object. ``failures``: why something is not as promised (empty: all is)."""
+
+    network: QuantizedNetwork
+    quantized: QuantizeReport
+    image: ProgramImage
+    stages: list[StageResult]
+    figures: list[Figure]
+    golden: GoldenResult
+    run: RtlRun
+    data: dict[str, Any]
+    failures: list[str]
+
+
+def run_demo(options: DemoOptions, progress: Progress) -> DemoResult:
+    """Trains, quantizes, maps, writes Verilog, co-simulates and compares; leaves every step's file in ``options.out``."""
+    started = time.monotonic()
+    config, out = options.config, options.out
+    spec, digits = network_spec(NETWORK), load_digits()
+    if options.samples > len(digits.test_labels):
+        raise SdannError(f"there are {len(digits.test_labels)} test images, not {options.samples}")
+    images, labels = digits.test_images[: options.samples], digits.test_labels[: options.samples]
+
+    advance = progress("train")
+    model = train(
+        NETWORK, digits.train_images, digits.train_labels, TrainOptions(seed=options.seed),
+        lambda done, total, loss: advance(done, total),
+    )  # fmt: skip
+    with atomic(out / "float.safetensors") as path:
+        save_float(model, NETWORK, path)
+
+    advance = progress("quantize")
+    layers = from_torch(model, spec.input_shape, name=NETWORK)
+    network, quantized = quantize(layers, digits.train_images[: options.calibration], options.quantize)
+    with atomic(out / "net.safetensors") as path:
+        save_network(network, path)
+    before = float_accuracy(model, digits.test_images, digits.test_labels)
+    after = integer_accuracy(network, digits.test_images, digits.test_labels)
+    advance(1, 1)
+
+    advance = progress("map")
+    image = map_network(network, config, options.splits)
+    with atomic(out / "image.safetensors") as path:
+        image.save(path)
+    advance(1, 1)
+
+    advance = progress("verilog")
+    verilog = chip_verilog(config)
+    save_chip(config, verilog, out / "chip.v")
+    advance(1, 1)
+
+    advance = progress("golden, stem, tiles")
+    stages = Stages(network, quantize_input(network, images), labels)
+    results = [stages.float_net(model, images)]
+    models = (
+        stages.golden_model,
+        lambda: stages.spiking_model(isum_bits=config.isum_bits),
+        lambda: stages.tile_model(image),
+    )
+    for number, run in enumerate(models, start=1):
+        results.append(run())
+        advance(number, len(models))
+    rtl, runs = stages.rtl(
+        image, simulator=options.simulator, stall=options.stall, seed=options.seed, verilog=verilog,
+        build_dir=options.build_dir, progress=progress,
+    )  # fmt: skip
+    results.append(rtl)
+
+    hidden = {layer.name: stages.golden.activations[layer.name] for layer in network.layers[:-1]}
+    quietest = min(hidden, key=lambda name: np.count_nonzero(hidden[name]) / hidden[name].size)
+    figures = [
+        Figure(name="float test accuracy", value=before, bound=FLOAT_ACCURACY, unit=f"of {len(digits.test_labels)} images"),
+        Figure(name="integer test accuracy", value=after, unit=f"of {len(digits.test_labels)} images"),
+        Figure(
+            name=f"non-zero activations, least of the hidden layers ({quietest})", bound=NON_ZERO, unit="of all",
+            value=np.count_nonzero(hidden[quietest]) / hidden[quietest].size,
+        ),
+        Figure(
+            name="layers split over rows and channels, kernel larger than 1", value=len(_split_both_ways(network, image)),
+            bound=1, unit="layers",
+        ),
+        Figure(name="SOPs", value=sum(stages.golden.sops.values()), bound=1, unit="operations"),
+        *rtl_figures(image, runs),
+    ]  # fmt: skip
+    wrong = failures(results) + broken(figures)
+    data = {
+        "network": network.name, "preset": config.name, "config_id": config.fingerprint, "simulator": options.simulator,
+        "time_steps": network.time_steps, "membrane_bits": network.membrane_bits, "scaled": options.quantize.scaled,
+        **stage_data(results, image, figures), "mesh": mesh_text(image),
+        "seconds": round(time.monotonic() - started, 1), "out": str(out), "ok": not wrong, "failures": wrong,
+    }  # fmt: skip
+    return DemoResult(
+        network=network, quantized=quantized, image=image, stages=results, figures=figures, golden=stages.golden, run=runs,
+        data=data, failures=wrong,
+    )  # fmt: skip
+
+
+def _split_both_ways(network: QuantizedNetwork, image: ProgramImage) -> list[str]:
+    """Layers cut over rows and over channels whose kernel reaches across the cut: the halo is exercised."""
+    return [
+        layer.name
+        for layer in network.layers
+        if min(image.layer(layer.name).row_tiles, image.layer(layer.name).channel_tiles) > 1
+        and any(edge.kind != "linear" and edge.weight.shape[2] > edge.stride for edge in layer.edges)
+    ]

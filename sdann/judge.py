@@ -1,0 +1,92 @@
+"""The outside judge: evaluates an integer network with torch's convolutions, for checks of the golden model.
+
+Shares no code with the golden models. float64 holds every sum exactly (below 2^53), and requantization runs in 64-bit
+integers; where that could overflow, the judge refuses.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from .errors import SdannError
+from .graph import INPUT, Edge, IntArray, Layer, QuantizedNetwork
+
+__all__ = ["JudgeResult", "judge"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class JudgeResult:
+    """``activations``: int64 [N, C, H, W]; ``sops``: synaptic operations, summed over samples. By layer."""
+
+    activations: dict[str, IntArray]
+    sops: dict[str, int]
+
+
+def judge(network: QuantizedNetwork, x: IntArray) -> JudgeResult:
+    """Runs ``x`` (integers [N, C, H, W], T bits), plane by plane where a layer is scaled or its membrane narrow.
+
+    I(t) is not wrapped: a layer in which it could is one that no chip accepts. Raises SdannError where 64 bits
+    could overflow.
+    """
+    steps = network.time_steps
+    values = {INPUT: torch.from_numpy(np.ascontiguousarray(x, dtype=np.int64))}
+    sops: dict[str, int] = {}
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with torch.no_grad():
+            for layer in network.layers:
+                top = (1 << (network.membrane_bits - 1)) - 1
+                v = torch.zeros((len(x), *layer.shape), dtype=torch.int64)
+                count = 0
+                for plane in reversed(range(steps)):
+                    current = torch.zeros_like(v)
+                    for edge in layer.edges:
+                        bits = (values[edge.source] >> plane) & 1
+                        part = _convolve(edge, torch.from_numpy(edge.weight), bits) << edge.shift
+                        negative = plane == steps - 1 and edge.source == INPUT and network.input_signed
+                        current += -part if negative else part
+                        count += int(_convolve(edge, torch.ones(edge.weight.shape, dtype=torch.int64), bits).sum())
+                    if layer.scaled is not None and layer.scaled.shift1:
+                        half = 1 << (layer.scaled.shift1 - 1)
+                        current = (current * layer.scaled.mult1 + half) >> layer.scaled.shift1
+                    v = (2 * v + current).clamp(-top - 1, top)
+                sops[layer.name] = count
+                values[layer.name] = _activate(layer, v, steps)
+    finally:
+        torch.set_num_threads(threads)
+    return JudgeResult(activations={k: t.numpy() for k, t in values.items() if k != INPUT}, sops=sops)
+
+
+def _convolve(edge: Edge, weight: torch.Tensor, spikes: torch.Tensor) -> torch.Tensor:
+    if edge.kind == "linear":
+        total = functional.linear(spikes.flatten(1).double(), weight.flatten(1).double())[:, :, None, None]
+    else:
+        groups = len(weight) if edge.kind == "depthwise" else 1
+        total = functional.conv2d(
+            spikes.double(), weight.double(), stride=edge.stride, padding=edge.padding, groups=groups
+        )
+    return total.to(torch.int64)
+
+
+def _activate(layer: Layer, v: torch.Tensor, steps: int) -> torch.Tensor:
+    """Requantization, RoT and DRLO of V(T-1) [N, C, H, W]."""
+    mult, shift, bias = (torch.from_numpy(a).reshape(1, -1, 1, 1) for a in (layer.mult, layer.shift, layer.bias))
+    reach = int(v.abs().max()) + int(bias.abs().max())
+    if reach * int(mult.max()) + (int(bias.abs().max()) + 1 << int(shift.max())) >= 1 << 62:
+        raise SdannError(f"layer {layer.name!r}: the judge's 64 bits do not hold its requantization")
+    half = torch.ones_like(shift) << (shift - 1)
+    scaled = (v + bias) * mult + half if layer.bias_mode == "sum" else v * mult + (bias << shift) + half
+    a = (scaled >> shift).clamp(layer.lo, layer.hi)
+    if layer.rot:
+        grid = 1 << layer.rot
+        a = torch.div(a + grid // 2, grid, rounding_mode="floor").clamp(max=layer.hi // grid) * grid
+    if layer.drlo:
+        kept, left = torch.zeros_like(a), torch.full_like(a, layer.drlo)
+        for plane in reversed(range(steps)):
+            spike = ((a >> plane) & 1) * (left > 0)
+            kept, left = kept + (spike << plane), left - spike
+        a = kept
+    return a

@@ -1,0 +1,35 @@
+"""Small decisions that the commands and the demo share."""
+
+from typing import Any
+
+import numpy as np
+
+from hdl.config import ChipConfig
+
+from .data import load_digits
+from .graph import INPUT, IntArray, QuantizedNetwork
+from .quantize import QuantizeOptions, quantize_input
+from .random_networks import random_input
+
+__all__ = ["is_digits", "options_for", "samples_for"]
+
+
+def options_for(config: ChipConfig, **options: Any) -> QuantizeOptions:
+    """Quantization for a chip: the chip decides all widths but T, ``options`` the rest."""
+    return QuantizeOptions(
+        weight_bits=config.weight_bits, bias_bits=config.bias_bits, mult_bits=config.mult_bits,
+        max_shift=config.max_shift, isum_bits=config.isum_bits, membrane_bits=config.membrane_bits, **options,
+    )  # fmt: skip
+
+
+def is_digits(network: QuantizedNetwork) -> bool:
+    """Whether ``network`` takes the digits: images of 8 x 8 with a known scale, ten outputs."""
+    return network.input_shape == (1, 8, 8) and INPUT in network.scales and network.layers[-1].shape == (10, 1, 1)
+
+
+def samples_for(network: QuantizedNetwork, samples: int, seed: int) -> tuple[IntArray, IntArray | None]:
+    """(integers [N, C, H, W], labels [N] or None): test digits (all where ``samples`` asks for more), or random input."""
+    if not is_digits(network):
+        return random_input(network, np.random.default_rng(seed), samples), None
+    digits = load_digits()
+    return quantize_input(network, digits.test_images[:samples]), digits.test_labels[:samples]

@@ -1,0 +1,265 @@
+"""The stages of verification: one set of samples through every model, each held against the golden model.
+
+This module stands above both the models and :mod:`sim`, which runs the RTL.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from hdl.config import ChipConfig
+from hdl.program import Counter
+from sim.compare import Difference, LayerComparison, compare, first_difference
+
+from . import reference, stem
+from .errors import SdannError
+from .evaluate import accuracy, float_accuracy
+from .graph import INPUT, IntArray, QuantizedNetwork
+from .judge import judge
+from .mapper import ProgramImage, network_hash
+from .tile_model import TileModel
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from sim.result import RunResult
+
+__all__ = ["RtlRun", "StageResult", "Stages", "check_chip", "check_same_network", "failures"]
+
+EVENTS = (Counter.SOPS, Counter.SPIKES_IN, Counter.SPIKES_OUT, Counter.SATURATIONS)
+"""Counters that do not depend on timing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StageResult:
+    """What one stage found. None where a field has no meaning.
+
+    ``compared``, ``mismatches``: activations of all layers and samples. ``accuracy``: share of samples, 0..1. ``sops``,
+    ``cycles``, ``saturations``: summed over samples. ``layers``: the comparison, ``layer_sops``: the SOPs, layer by layer.
+    ``first``: the first activation that differs. ``problems``: anything else that is not as it must be.
+    """
+
+    name: str
+    samples: int
+    compared: int | None = None
+    mismatches: int | None = None
+    accuracy: float | None = None
+    sops: int | None = None
+    cycles: int | None = None
+    saturations: int | None = None
+    layers: tuple[LayerComparison, ...] = ()
+    layer_sops: Mapping[str, int] = field(default_factory=dict)
+    first: Difference | None = None
+    problems: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """The fields that the JSON output promises."""
+        names = ("name", "samples", "compared", "mismatches", "accuracy", "sops", "cycles", "saturations")
+        return {name: getattr(self, name) for name in names}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RtlRun:
+    """The RTL's two runs of the same samples: paused after every window, and at full speed."""
+
+    observed: "RunResult"
+    streamed: "RunResult"
+
+
+def failures(stages: list[StageResult]) -> list[str]:
+    """Every way in which the stages disagree, the first difference of each stage first. Empty: all agree."""
+    found = []
+    for stage in stages:
+        if stage.mismatches:
+            found.append(f"{stage.mismatches} of {stage.compared} activations differ; the first: {stage.first}")
+        found += [f"{stage.name}: {problem}" for problem in stage.problems]
+    return found
+
+
+def check_same_network(network: QuantizedNetwork, image: ProgramImage) -> None:
+    """Raises SdannError unless ``image`` was mapped from ``network``."""
+    if image.manifest.network_hash != network_hash(network):
+        raise SdannError(
+            f"the image was mapped from another network ({image.manifest.network!r}) than this one ({network.name!r}): map it again"
+        )
+
+
+def check_chip(image: ProgramImage, config: ChipConfig) -> None:
+    """Raises SdannError that names the fields in which the image's chip and ``config`` differ, if there are any."""
+    if image.config.fingerprint == config.fingerprint:
+        return
+    wanted, given = image.config.as_dict(), config.as_dict()
+    fields = ", ".join(f"{k} {wanted[k]} / {given[k]}" for k in wanted if wanted[k] != given[k] and k != "name")
+    raise SdannError(
+        f"the image is for another chip configuration ({image.config.name}, {image.config.fingerprint:#010x}) than this one "
+        f"({config.name}, {config.fingerprint:#010x}), image / this: {fields}; map the network again for this chip"
+    )
+
+
+class Stages:
+    """Runs the stages on one set of samples.
+
+    ``x``: integers [N, C, H, W] of T bits. ``labels``: int64 [N], None where there are no classes. The golden model runs at
+    once; its result is :attr:`golden`.
+    """
+
+    def __init__(self, network: QuantizedNetwork, x: IntArray, labels: IntArray | None = None) -> None:
+        self.network, self.x, self.labels = network, x, labels
+        self.golden = reference.run(network, x)
+        self.output = network.layers[-1].name
+        self.expected = {name: a for name, a in self.golden.activations.items() if name != INPUT}
+        self._tile_counters: dict[tuple[int, int], dict[str, int]] = {}
+
+    def float_net(self, model: "nn.Sequential", images: npt.ArrayLike) -> StageResult:
+        """The float network on the same samples, as real ``images``: nothing to compare but its accuracy."""
+        right = None if self.labels is None else float_accuracy(model, images, self.labels)
+        return StageResult(name="float", samples=len(self.x), accuracy=right)
+
+    def golden_model(self) -> StageResult:
+        """The golden model against the outside judge: another implementation of the same integers."""
+        other = judge(self.network, self.x)
+        # The golden's activations are the ones in question here.
+        rows = compare("golden", other.activations, self.expected)
+        return self._result("golden", rows, self.golden.activations, other.sops, self.golden.saturations)
+
+    def spiking_model(self, *, isum_bits: int = 24) -> StageResult:
+        """The spiking reference, step by step, with I(t) of ``isum_bits`` bits."""
+        found = stem.run(self.network, self.x, isum_bits=isum_bits, record=())
+        rows = compare("stem", self.expected, found.activations)
+        return self._result("stem", rows, found.activations, found.sops, found.saturations)
+
+    def tile_model(self, image: ProgramImage) -> StageResult:
+        """The program image, core by core."""
+        found = TileModel(image).run(self.x)
+        rows = compare("tiles", self.expected, found.activations, image)
+        counters = {core: {c.name: n for c, n in values.items()} for core, values in found.counters.items()}
+        self._tile_counters = counters
+        problems = self._output_problems(found.readout) + _astray(counters, found.stray)
+        sops, saturations = (_per_layer(image, counters, c) for c in (Counter.SOPS, Counter.SATURATIONS))
+        return self._result("tiles", rows, found.activations, sops, saturations, problems)
+
+    def rtl(
+        self,
+        image: ProgramImage,
+        *,
+        simulator: Literal["verilator", "icarus", "amaranth"] = "verilator",
+        stall: float = 0.0,
+        seed: int = 0,
+        verilog: str | None = None,
+        build_dir: Path | None = None,
+        progress: Callable[[str], Callable[[int, int], None]] | None = None,
+    ) -> tuple[StageResult, RtlRun]:
+        """The chip's RTL: once paused after every window, so that every activation is read, once at full speed.
+
+        ``progress``: called with what begins, returns what to call with (done, total). The other arguments as in
+        :func:`sim.cosim.simulate`. Counters and cycles are those of the run at full speed; where :meth:`tile_model` ran
+        before, each core's must equal its.
+        """
+        from sim.cosim import locate_step, simulate  # pulls in the simulators' tools
+
+        runs = {}
+        modes: tuple[Literal["observe", "stream"], ...] = ("observe", "stream")
+        for mode in modes:
+            runs[mode] = simulate(
+                image, self.x, simulator=simulator, mode=mode, stall=stall, seed=seed, verilog=verilog,
+                build_dir=build_dir, progress=progress(f"RTL on {simulator}, {mode}") if progress else None,
+            )  # fmt: skip
+        observed, streamed = runs["observe"], runs["stream"]
+        rows = compare("rtl", self.expected, observed.activations, image)
+        problems = []
+        for mode, run in runs.items():
+            found = self._output_problems(run.outputs) + _astray(run.counters, run.stray)
+            wanted = len(self.x) + image.manifest.registers.STAGES
+            if (run.windows, run.samples) != (wanted, len(self.x)):
+                found.append(f"{run.windows} windows for {run.samples} samples, expected {wanted} for {len(self.x)}")
+            problems += [f"{mode}: {text}" for text in found]
+        sops, saturations = (_per_layer(image, streamed.counters, c) for c in (Counter.SOPS, Counter.SATURATIONS))
+        for counter in EVENTS:
+            if observed.total(counter) != streamed.total(counter):
+                problems.append(
+                    f"{counter.name} is {observed.total(counter)} where paused, {streamed.total(counter)} at full speed"
+                )
+        for core, predicted in self._tile_counters.items():
+            for counter in EVENTS if core in streamed.counters else ():
+                if (counted := streamed.counters[core][counter.name]) != predicted[counter.name]:
+                    problems.append(
+                        f"core {core}: {counter.name} is {counted}, the tile model counts {predicted[counter.name]}"
+                    )
+        first = first_difference(rows)
+        if first is not None:
+            try:
+                first = locate_step(
+                    first, self.network, image, self.x, simulator=simulator, verilog=verilog, build_dir=build_dir
+                )
+            except SdannError as error:  # the difference is known; only its step is not
+                problems.append(f"the step of the first difference could not be found: {error}")
+        result = self._result(
+            "rtl", rows, {self.output: streamed.outputs}, sops, saturations, problems, first, streamed.cycles
+        )
+        return result, RtlRun(observed=observed, streamed=streamed)
+
+    def _output_problems(self, outputs: IntArray) -> list[str]:
+        """The read-out, as the host receives it, against the golden's last layer."""
+        wanted = self.expected[self.output]
+        if outputs.shape != wanted.shape:
+            return [f"read-out of shape {outputs.shape}, expected {wanted.shape}"]
+        wrong = int((outputs != wanted).sum())
+        if not wrong:
+            return []
+        at = tuple(int(i) for i in np.argwhere(outputs != wanted)[0])
+        return [
+            f"{wrong} read-out values differ; the first: sample {at[0]}, neuron (c, y, x) = {at[1:]}: "
+            f"expected {wanted[at]}, found {outputs[at]}"
+        ]
+
+    def _result(
+        self,
+        name: str,
+        rows: list[LayerComparison],
+        activations: Mapping[str, IntArray],
+        sops: Mapping[str, int],
+        saturations: Mapping[str, int],
+        problems: list[str] | None = None,
+        first: Difference | None = None,
+        cycles: int | None = None,
+    ) -> StageResult:
+        problems = list(problems or [])
+        for what, found, wanted in (
+            ("SOPs", sops, self.golden.sops),
+            ("saturations", saturations, self.golden.saturations),
+        ):
+            for layer, number in wanted.items():
+                if found[layer] != number:
+                    problems.append(f"layer {layer!r}: {found[layer]} {what}, the golden model counts {number}")
+        right = None if self.labels is None else accuracy(activations[self.output], self.labels)
+        return StageResult(
+            name=name, samples=len(self.x), compared=sum(row.compared for row in rows),
+            mismatches=sum(row.mismatches for row in rows), accuracy=right, sops=sum(sops.values()), cycles=cycles,
+            saturations=sum(saturations.values()), layers=tuple(rows), layer_sops=dict(sops),
+            first=first or first_difference(rows), problems=tuple(problems),
+        )  # fmt: skip
+
+
+def _per_layer(
+    image: ProgramImage, counters: Mapping[tuple[int, int], Mapping[str, int]], counter: Counter
+) -> dict[str, int]:
+    return {
+        layer.name: sum(counters[core.y, core.x][counter.name] for core in image.cores_of(layer.name))
+        for layer in image.manifest.layers
+        if layer.name != INPUT
+    }
+
+
+def _astray(counters: Mapping[tuple[int, int], Mapping[str, int]], stray: int) -> list[str]:
+    """Flits that were refused, dropped, or reached the host tile."""
+    found = [
+        f"tile {core}: {values[name]} flits {name.lower()}"
+        for core, values in counters.items()
+        for name in (Counter.REJECTED.name, Counter.DROPPED.name)
+        if values[name]
+    ]
+    return found + ([f"host tile (0, 0): {stray} stray flits"] if stray else [])

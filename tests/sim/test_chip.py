@@ -1,0 +1,95 @@
+"""The whole chip, in all three simulators, against the golden: every activation of every layer, and its counters."""
+
+import numpy as np
+import pytest
+
+from hdl.program import Counter
+from sdann import reference
+from sdann.errors import MismatchError
+from sdann.tile_model import TileModel
+from sim.compare import compare, require_equal
+from sim.cosim import check_astray, simulate
+from sim.driver import ChipError
+
+from .conftest import Case, make_case, small_network
+
+SIMULATORS = ["amaranth", "icarus", "verilator"]
+
+
+def check_against_golden(case: Case, result) -> None:
+    """Activations, read-outs, SOPs and saturations are the golden's; no flit went astray."""
+    golden = reference.run(case.network, case.samples)
+    require_equal(compare("rtl", case.expected, result.activations, case.image))
+    np.testing.assert_array_equal(result.outputs, case.expected[case.network.layers[-1].name])
+    assert result.total(Counter.SOPS) == sum(golden.sops.values()) > 0
+    assert result.total(Counter.SATURATIONS) == sum(golden.saturations.values())
+    check_astray(case.image, result)
+
+
+@pytest.mark.parametrize("simulator", SIMULATORS)
+@pytest.mark.parametrize("stall", [0.0, 0.4])
+def test_every_activation_is_the_goldens(small, small_verilog, build_dir, simulator, stall):
+    result = simulate(
+        small.image, small.samples, simulator=simulator, stall=stall, seed=7, build_dir=build_dir, verilog=small_verilog
+    )
+    check_against_golden(small, result)
+    for name, activations in small.expected.items():
+        assert (activations != 0).mean() >= 0.1, f"{name} is nearly dead: the comparison would mean little"
+
+
+def test_counters_are_the_tile_models(small, small_verilog, build_dir):
+    result = simulate(small.image, small.samples, simulator="verilator", build_dir=build_dir, verilog=small_verilog)
+    predicted = TileModel(small.image).run(small.samples).counters
+    assert set(result.counters) == set(predicted)
+    for core, counters in predicted.items():
+        for counter, value in counters.items():
+            assert result.counters[core][counter] == value, f"core {core}, {counter}"
+
+
+def test_same_cycles_in_all_simulators_and_one_sample_per_window(small, small_verilog, build_dir):
+    """Paper, Figure 11: K samples take K + layers windows."""
+    results = {
+        simulator: simulate(
+            small.image, small.samples, simulator=simulator, mode="stream", build_dir=build_dir, verilog=small_verilog
+        )
+        for simulator in SIMULATORS
+    }
+    cycles = {result.cycles for result in results.values()}
+    assert len(cycles) == 1 and cycles.pop() > 0
+    for result in results.values():
+        assert result.windows == len(small.samples) + len(small.network.layers)
+        assert result.samples == len(small.samples)
+        assert result.barriers == result.windows * (small.network.time_steps + 1)
+        np.testing.assert_array_equal(result.outputs, small.expected["out"])
+
+
+def test_late_host_changes_no_result(small, small_verilog, build_dir):
+    """A host that stalls nine cycles of ten makes bubbles in the pipeline, and nothing else."""
+    result = simulate(
+        small.image, small.samples, simulator="verilator", mode="stream", stall=0.97, seed=1, build_dir=build_dir,
+        verilog=small_verilog,
+    )  # fmt: skip
+    assert result.windows > len(small.samples) + len(small.network.layers)
+    np.testing.assert_array_equal(result.outputs, small.expected["out"])
+    assert result.total(Counter.SOPS) == sum(reference.run(small.network, small.samples).sops.values())
+
+
+def test_comparison_notices_a_missing_layer(small):
+    found = dict(small.expected)
+    del found["pool"]
+    with pytest.raises(MismatchError, match="pool"):
+        compare("rtl", small.expected, found)
+
+
+def test_fewer_steps_than_the_chip_has(build_dir):
+    case = make_case(small_network(time_steps=4))
+    result = simulate(case.image, case.samples, simulator="verilator", build_dir=build_dir)
+    check_against_golden(case, result)
+
+
+def test_image_of_another_chip_is_refused(small, build_dir):
+    from hdl.chip import chip_verilog
+
+    other = chip_verilog(small.config.replace(weight_words=256))
+    with pytest.raises(ChipError, match="map the network again"):
+        simulate(small.image, small.samples, simulator="icarus", build_dir=build_dir, verilog=other)
