@@ -41,7 +41,7 @@ Progress = Callable[[str], Callable[[int, int], None]]
 
 @dataclass(frozen=True, kw_only=True)
 class DemoOptions:
-    """``splits``: (row tiles, channel tiles) by layer. ``samples``: test images to co-simulate; the rest as of the steps."""
+    """``splits``: (row tiles, channel tiles) by layer. ``samples``: test images to co-simulate. The rest: its steps."""
 
     config: ChipConfig
     quantize: QuantizeOptions
@@ -71,7 +71,7 @@ class DemoResult:
 
 
 def run_demo(options: DemoOptions, progress: Progress) -> DemoResult:
-    """Trains, quantizes, maps, writes Verilog, co-simulates and compares; leaves every step's file in ``options.out``."""
+    """Trains, quantizes, maps, writes Verilog, co-simulates, compares; leaves all files in ``options.out``."""
     started = time.monotonic()
     config, out = options.config, options.out
     spec, digits = network_spec(NETWORK), load_digits()
@@ -110,7 +110,7 @@ def run_demo(options: DemoOptions, progress: Progress) -> DemoResult:
     advance = progress("golden, stem, tiles")
     stages = Stages(network, quantize_input(network, images), labels)
     results = [stages.float_net(model, images)]
-    models = (
+    models: tuple[Callable[[], StageResult], ...] = (
         stages.golden_model,
         lambda: stages.spiking_model(isum_bits=config.isum_bits),
         lambda: stages.tile_model(image),
@@ -126,16 +126,17 @@ def run_demo(options: DemoOptions, progress: Progress) -> DemoResult:
 
     hidden = {layer.name: stages.golden.activations[layer.name] for layer in network.layers[:-1]}
     quietest = min(hidden, key=lambda name: np.count_nonzero(hidden[name]) / hidden[name].size)
+    everyone = f"of {len(digits.test_labels)} images"
     figures = [
-        Figure(name="float test accuracy", value=before, bound=FLOAT_ACCURACY, unit=f"of {len(digits.test_labels)} images"),
-        Figure(name="integer test accuracy", value=after, unit=f"of {len(digits.test_labels)} images"),
+        Figure(name="float test accuracy", value=before, bound=FLOAT_ACCURACY, unit=everyone),
+        Figure(name="integer test accuracy", value=after, unit=everyone),
         Figure(
             name=f"non-zero activations, least of the hidden layers ({quietest})", bound=NON_ZERO, unit="of all",
             value=np.count_nonzero(hidden[quietest]) / hidden[quietest].size,
         ),
         Figure(
-            name="layers split over rows and channels, kernel larger than 1", value=len(_split_both_ways(network, image)),
-            bound=1, unit="layers",
+            name="layers split over rows and channels, with a halo", bound=1, unit="layers",
+            value=len(_split_both_ways(network, image)),
         ),
         Figure(name="SOPs", value=sum(stages.golden.sops.values()), bound=1, unit="operations"),
         *rtl_figures(image, runs),
@@ -148,8 +149,8 @@ def run_demo(options: DemoOptions, progress: Progress) -> DemoResult:
         "seconds": round(time.monotonic() - started, 1), "out": str(out), "ok": not wrong, "failures": wrong,
     }  # fmt: skip
     return DemoResult(
-        network=network, quantized=quantized, image=image, stages=results, figures=figures, golden=stages.golden, run=runs,
-        data=data, failures=wrong,
+        network=network, quantized=quantized, image=image, stages=results, figures=figures,
+        golden=stages.golden, run=runs, data=data, failures=wrong,
     )  # fmt: skip
 
 

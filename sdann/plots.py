@@ -21,8 +21,9 @@ from .stages import RtlRun, StageResult
 __all__ = ["accuracy_plot", "busy_plot", "layer_plot", "mesh_plot"]
 
 STYLE: dict[Any, Any] = {
-    "font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "axes.titlelocation": "left", "axes.titlesize": 11,
-    "axes.titleweight": "bold", "axes.grid": True, "axes.axisbelow": True, "grid.color": "#e4e4e4", "grid.linewidth": 0.8,
+    "font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "axes.titlelocation": "left",
+    "axes.titlesize": 11, "axes.titleweight": "bold", "axes.grid": True, "axes.axisbelow": True,
+    "grid.color": "#e4e4e4", "grid.linewidth": 0.8,
 }  # fmt: skip
 MAIN, OTHER, FREE, HOST = "#2b6cb0", "#9db8d6", "#f4f4f4", "#4a4a4a"
 
@@ -58,7 +59,7 @@ def accuracy_plot(stages: Sequence[StageResult], figures: Sequence[Figure]) -> b
         axes.bar_label(bars, fmt="%.2f %%", padding=4)
         axes.invert_yaxis()
         axes.set(
-            xlim=(0, 115),
+            xlim=(0, 122),
             xticks=range(0, 101, 20),
             xlabel="accuracy in %",
             title=f"Accuracy, {stages[0].samples} co-simulated images",
@@ -92,6 +93,10 @@ def layer_plot(network: QuantizedNetwork, golden: GoldenResult) -> bytes:
         return _png(canvas)
 
 
+def _span(what: str, start: int, size: int) -> str:
+    return f"{what} {start}" if size == 1 else f"{what}s {start}-{start + size - 1}"
+
+
 def mesh_plot(image: ProgramImage) -> bytes:
     """The chip with the network on it: a colour per layer, with each core's rows and channels."""
     config, colours = image.config, _colours(image)
@@ -107,7 +112,7 @@ def mesh_plot(image: ProgramImage) -> bytes:
             if core is not None:
                 r = core.region
                 name, ink = core.layer, "black"
-                detail = f"rows {r.y0}-{r.y0 + r.height - 1}\nch. {r.channel0}-{r.channel0 + r.channels - 1}"
+                detail = f"{_span('row', r.y0, r.height)}\n{_span('channel', r.channel0, r.channels)}"
             axes.text(x + 0.5, y + (0.68 if detail else 0.5), name, ha="center", va="center", color=ink, weight="bold")
             axes.text(x + 0.5, y + 0.34, detail, ha="center", va="center", color=ink, fontsize=8.5)
         axes.set(
@@ -124,11 +129,11 @@ def mesh_plot(image: ProgramImage) -> bytes:
 
 
 def busy_plot(image: ProgramImage, run: RtlRun) -> bytes:
-    """Cycles per window in which each core's accumulator worked, against the window's length: what bounds the speed."""
+    """Cycles per image in which each core's accumulator worked, against all cycles per image: what bounds the speed."""
     streamed, colours = run.streamed, _colours(image)
     cores = [core for core, entry in image.cores.items() if entry.layer != INPUT]
-    busy = [streamed.counters[core][Counter.BUSY.name] / streamed.windows for core in cores]
-    window = streamed.cycles / streamed.windows
+    busy = [streamed.counters[core][Counter.BUSY.name] / streamed.samples for core in cores]
+    whole = streamed.cycles / streamed.samples
     names = [f"{image.cores[core].layer} ({core[0]}, {core[1]})" for core in cores]
     with mpl.rc_context(STYLE):
         canvas, (axes,) = _canvas(8, 0.28 * len(cores) + 1.2)
@@ -143,13 +148,13 @@ def busy_plot(image: ProgramImage, run: RtlRun) -> bytes:
         )
         axes.bar_label(bars, fmt="{:,.0f}", padding=3, fontsize=9)
         axes.set_yticks(places, names)
-        axes.axvline(window, color="#b03030", linewidth=1.5)
-        axes.text(window, -0.9, f"window: {window:,.0f}", color="#b03030", ha="right", va="center", fontsize=9)
+        axes.axvline(whole, color="#b03030", linewidth=1.5)
+        axes.text(whole, -0.9, f"all: {whole:,.0f} ", color="#b03030", ha="right", va="center", fontsize=9)
         axes.set(
-            xlim=(0, 1.08 * window),
+            xlim=(0, 1.08 * whole),
             ylim=(len(cores) - 0.4, -1.5),
             xlabel="cycles",
-            title="Cycles per window: busy accumulators",
+            title="Cycles per image: busy accumulators",
         )
         axes.xaxis.set_major_formatter("{x:,.0f}")
         axes.grid(visible=False, axis="y")

@@ -28,7 +28,7 @@ def is_digits(network: QuantizedNetwork) -> bool:
 
 
 def samples_for(network: QuantizedNetwork, samples: int, seed: int) -> tuple[IntArray, IntArray | None]:
-    """(integers [N, C, H, W], labels [N] or None): test digits (all where ``samples`` asks for more), or random input."""
+    """(integers [N, C, H, W], labels [N] or None): test digits (at most all of them), or random input."""
     if not is_digits(network):
         return random_input(network, np.random.default_rng(seed), samples), None
     digits = load_digits()

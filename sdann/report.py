@@ -55,14 +55,14 @@ def _picture(png: bytes, alt: str) -> str:
 def html_report(result: DemoResult, plots: dict[str, bytes]) -> str:
     """The report as one HTML page; ``plots``: PNG bytes by name, as of :func:`write_report`."""
     data, image = result.data, result.image
-    windows = result.run.streamed.windows
     compared = [stage for stage in result.stages if stage.layers]
     stages = _table(
         ("stage", "samples", "compared", "mismatches", "accuracy", "SOPs", "saturations", "cycles", "cycles per image"),
         (
             (
-                s.name, s.samples, _number(s.compared), _number(s.mismatches), _number(s.accuracy, ".2%"), _number(s.sops),
-                _number(s.saturations), _number(s.cycles), _number(None if s.cycles is None else s.cycles / windows, ",.0f"),
+                s.name, s.samples, _number(s.compared), _number(s.mismatches), _number(s.accuracy, ".2%"),
+                _number(s.sops), _number(s.saturations), _number(s.cycles),
+                _number(None if s.cycles is None else s.cycles / s.samples, ",.0f"),
             )
             for s in result.stages
         ),
@@ -70,7 +70,10 @@ def html_report(result: DemoResult, plots: dict[str, bytes]) -> str:
     layers = _table(
         ("layer", "compared", *(s.name for s in compared), "SOPs"),
         (
-            (row.layer, f"{row.compared:,}", *(s.layers[n].mismatches for s in compared), f"{compared[0].layer_sops[row.layer]:,}")
+            (
+                row.layer, f"{row.compared:,}", *(s.layers[n].mismatches for s in compared),
+                f"{compared[0].layer_sops[row.layer]:,}",
+            )
             for n, row in enumerate(compared[0].layers)
         ),
     )  # fmt: skip
@@ -82,9 +85,12 @@ def html_report(result: DemoResult, plots: dict[str, bytes]) -> str:
         ),
     )
     chosen = _table(
-        ("layer", "scale", "bias", "bias bits eq. 9 / eq. 10", "V bits that no input can saturate", "overflow", "non-zero"),
+        ("layer", "scale", "bias", "bias bits eq. 9 / eq. 10", "safe V bits", "overflow", "non-zero"),
         (
-            (q.name, f"{q.scale:.4g}", q.bias_mode, f"{q.bias_bits_sum} / {q.bias_bits_scaled}", q.membrane_bits, q.overflow, f"{q.alive:.0%}")
+            (
+                q.name, f"{q.scale:.4g}", q.bias_mode, f"{q.bias_bits_sum} / {q.bias_bits_scaled}", q.membrane_bits,
+                q.overflow, f"{q.alive:.0%}",
+            )
             for q in result.quantized.layers
         ),
     )  # fmt: skip
@@ -104,7 +110,8 @@ def html_report(result: DemoResult, plots: dict[str, bytes]) -> str:
     )  # fmt: skip
     body = [
         f"<p>T = {data['time_steps']} time steps, membranes of {data['membrane_bits']} bits, "
-        f"{'scaled' if data['scaled'] else 'exact'} integration, RTL simulated by {data['simulator']}; {data['seconds']} s.</p>",
+        f"{'scaled' if data['scaled'] else 'exact'} integration, RTL simulated by {data['simulator']}; "
+        f"{data['seconds']} s.</p>",
         "<h2>Stages</h2>", stages, _picture(plots["accuracy"], "accuracy per stage"),
         "<h2>Layers: activations that differ</h2>", layers, _picture(plots["layers"], "spikes and SOPs per layer"),
         "<h2>Figures</h2>", figures, "<h2>On the chip</h2>", _picture(plots["mesh"], "the mesh"), use,

@@ -39,7 +39,7 @@ class StageResult:
     """What one stage found. None where a field has no meaning.
 
     ``compared``, ``mismatches``: activations of all layers and samples. ``accuracy``: share of samples, 0..1. ``sops``,
-    ``cycles``, ``saturations``: summed over samples. ``layers``: the comparison, ``layer_sops``: the SOPs, layer by layer.
+    ``cycles``, ``saturations``: summed over samples. ``layers``: the comparison, ``layer_sops``: the SOPs, by layer.
     ``first``: the first activation that differs. ``problems``: anything else that is not as it must be.
     """
 
@@ -84,7 +84,8 @@ def check_same_network(network: QuantizedNetwork, image: ProgramImage) -> None:
     """Raises SdannError unless ``image`` was mapped from ``network``."""
     if image.manifest.network_hash != network_hash(network):
         raise SdannError(
-            f"the image was mapped from another network ({image.manifest.network!r}) than this one ({network.name!r}): map it again"
+            f"the image was mapped from another network ({image.manifest.network!r}) than this one ({network.name!r}): "
+            "map it again"
         )
 
 
@@ -95,16 +96,17 @@ def check_chip(image: ProgramImage, config: ChipConfig) -> None:
     wanted, given = image.config.as_dict(), config.as_dict()
     fields = ", ".join(f"{k} {wanted[k]} / {given[k]}" for k in wanted if wanted[k] != given[k] and k != "name")
     raise SdannError(
-        f"the image is for another chip configuration ({image.config.name}, {image.config.fingerprint:#010x}) than this one "
-        f"({config.name}, {config.fingerprint:#010x}), image / this: {fields}; map the network again for this chip"
+        f"the image is for another chip configuration ({image.config.name}, {image.config.fingerprint:#010x}) than "
+        f"this one ({config.name}, {config.fingerprint:#010x}), image / this: {fields}; "
+        "map the network again for this chip"
     )
 
 
 class Stages:
     """Runs the stages on one set of samples.
 
-    ``x``: integers [N, C, H, W] of T bits. ``labels``: int64 [N], None where there are no classes. The golden model runs at
-    once; its result is :attr:`golden`.
+    ``x``: integers [N, C, H, W] of T bits. ``labels``: int64 [N], None where there are no classes. The golden model
+    runs at once; its result is :attr:`golden`.
     """
 
     def __init__(self, network: QuantizedNetwork, x: IntArray, labels: IntArray | None = None) -> None:
@@ -164,10 +166,13 @@ class Stages:
         runs = {}
         modes: tuple[Literal["observe", "stream"], ...] = ("observe", "stream")
         for mode in modes:
+            advance = progress(f"RTL on {simulator}, {mode}") if progress else None
             runs[mode] = simulate(
                 image, self.x, simulator=simulator, mode=mode, stall=stall, seed=seed, verilog=verilog,
-                build_dir=build_dir, progress=progress(f"RTL on {simulator}, {mode}") if progress else None,
+                build_dir=build_dir, progress=advance,
             )  # fmt: skip
+            if advance:  # a simulator in another process ends between two looks at it
+                advance(len(self.x), len(self.x))
         observed, streamed = runs["observe"], runs["stream"]
         rows = compare("rtl", self.expected, observed.activations, image)
         problems = []

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from hdl.program import Counter, Memory, chunks_of
+from hdl.program import Counter
 from sdann.errors import SdannError
 from sdann.graph import INPUT, IntArray
 from sdann.mapper.image import PROGRAM_MEMORIES, Coordinate, ProgramImage
@@ -42,15 +42,13 @@ class TileResult:
 
     ``activations``: int64 [N, C, H, W] by layer, the input included; ``words``: the same as ACT words' values
     [N, words, lanes] by core (unsigned view). ``readout``: int64 [N, C, H, W], what the host receives. ``counters``:
-    by core, those of :data:`COUNTED`, as the chip's before any READ. ``host_hops``: flits that the host tile handed to
-    neighbours. ``stray``: spikes that reached the host tile. ``traces``: by core, where asked for.
+    by core, those of :data:`COUNTED`, as the chip's. ``stray``: spikes that reached the host tile. ``traces``: by core, where asked for.
     """
 
     activations: dict[str, IntArray]
     words: dict[Coordinate, IntArray]
     readout: IntArray
     counters: dict[Coordinate, dict[Counter, int]]
-    host_hops: int
     stray: int
     traces: dict[Coordinate, Trace]
 
@@ -66,7 +64,6 @@ class TileModel:
         self.image = image
         self.config = image.config
         self._program = {c: {m: image.words(c, m) for m in PROGRAM_MEMORIES} for c in image.cores}
-        self._act_chunks = chunks_of(self.config, Memory.ACT)
 
     def run(self, x: IntArray, *, trace: bool = False) -> TileResult:
         """Runs samples ``x`` (integers [N, C, H, W]) through the pipeline. Raises SdannError for a wrong input."""
@@ -82,7 +79,7 @@ class _Run:
     """State of one run."""
 
     def __init__(self, model: TileModel, x: IntArray, trace: bool) -> None:
-        self.image, self.config, self.chunks = model.image, model.config, model._act_chunks
+        self.image, self.config = model.image, model.config
         self.steps = self.image.time_steps
         self.x, self.trace = x, trace
         self.cores = {c: TileCore(words, self.config, self.steps) for c, words in model._program.items()}
@@ -105,7 +102,7 @@ class _Run:
         return n if 0 <= n < len(self.x) else None
 
     def send(self, source: Coordinate, rectangle: Rectangle, flits: int) -> Delivery | None:
-        """Counts ``flits`` flits from ``source`` on their way."""
+        """Counts ``flits`` bundles from ``source`` on their way."""
         way = deliver(self.config.rows, self.config.cols, source, rectangle)
         if way is None:
             self.counters[source][Counter.DROPPED] += flits
@@ -127,7 +124,6 @@ class _Run:
             if not core.enable or n is None:
                 continue
             if core.readout:
-                self.send(at, (0, 0, 0, 0), core.shape[0] * core.shape[1] * core.shape[2] * self.chunks)
                 self.sent[at][n], self.arrived[at][n] = core.act, True
             else:
                 self.emit(at, core)
@@ -144,7 +140,6 @@ class _Run:
             for address, word in writes:
                 back[address] = [(word >> (lane * bits)) & ((1 << bits) - 1) for lane in range(lanes)]
             self.words[at][n] = core.slots[1 - core.front]
-            self.send(HOST, (at[0], at[0], at[1], at[1]), len(writes) * self.chunks)
 
     def emit(self, at: Coordinate, core: TileCore) -> None:
         """All bit-planes of the front slot, most significant first, over the routes."""
@@ -219,12 +214,12 @@ class _Run:
             for counter in (Counter.SOPS, Counter.SPIKES_IN, Counter.SATURATIONS, Counter.OVERFLOW):
                 self.counters[c][counter] = core.counters[counter]
         lanes = self.config.lanes
-        host = self.counters.pop(HOST)
+        del self.counters[HOST]
         return TileResult(
             activations={e.name: self.assemble(e.name, self.words) for e in self.image.manifest.layers},
             words={c: w.reshape(len(self.x), -1, lanes) for c, w in self.words.items()},
             readout=self.assemble(self.image.output_layer.name, self.sent),
-            counters=self.counters, host_hops=host[Counter.HOPS], stray=self.stray,
+            counters=self.counters, stray=self.stray,
             traces={
                 c: Trace(
                     isum=i.reshape(len(self.x), self.steps, -1, lanes),

@@ -102,7 +102,7 @@ async def _finish(driver: ChipDriver, result: RunResult) -> RunResult:
     result.samples = await driver.get(Register.SAMPLES)
     result.barriers = await driver.get(Register.BARRIERS)
     result.stray = await driver.get(Register.STRAY)
-    for core in driver.image.cores:
+    for core in driver.config.cores:  # tiles without a program too: flits may have gone astray there
         values = await driver.read_words(core, Memory.COUNTER, range(len(Counter)))
         result.counters[core] = {counter.name: value for counter, value in zip(Counter, values, strict=True)}
     return result

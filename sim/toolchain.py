@@ -156,8 +156,8 @@ def run_bench(
     started, results, failure = time.monotonic(), run_dir / "results.xml", ""
     try:
         runner.test(
-            test_module=module, hdl_toplevel=toplevel, hdl_toplevel_lang="verilog", test_filter=_filter(wanted), seed=seed,
-            build_dir=folder, test_dir=run_dir, results_xml=str(results), waves=waves, timescale=TIMESCALE,
+            test_module=module, hdl_toplevel=toplevel, hdl_toplevel_lang="verilog", test_filter=_filter(wanted),
+            seed=seed, build_dir=folder, test_dir=run_dir, results_xml=str(results), waves=waves, timescale=TIMESCALE,
             plusargs=[f"+dumpfile_path={wave_file}"] if waves and simulator == "icarus" else [],
         )  # fmt: skip
     except (ProcessError, SystemExit) as error:  # SystemExit: the runner under pytest, on a failed test
@@ -166,8 +166,9 @@ def run_bench(
     if problem := failure or problem:
         raise BenchError(f"{module} on {simulator}, seed {seed}: {problem}\n{log_tail(run_dir / 'run.log')}")
     return BenchResult(
-        simulator=simulator, tests=tests, seed=seed, build_dir=folder, run_dir=run_dir, log=run_dir / "run.log", waves=wave_file,
-        cached=cached, build_seconds=build_seconds, run_seconds=time.monotonic() - started,
+        simulator=simulator, tests=tests, seed=seed, build_dir=folder, run_dir=run_dir,
+        log=run_dir / "run.log", waves=wave_file, cached=cached,
+        build_seconds=build_seconds, run_seconds=time.monotonic() - started,
     )  # fmt: skip
 
 
@@ -177,8 +178,10 @@ def _filter(names: Sequence[str]) -> str | None:
 
 
 def _read_results(results: Path, wanted: Sequence[str]) -> tuple[tuple[str, ...], str]:
-    """Names of the tests in ``results``, and what is wrong with them ("" if nothing): a test failed or was skipped, one of
-    ``wanted`` is missing, none ran, or there are no results."""
+    """Names of the tests in ``results``, and what is wrong with them ("" if nothing).
+
+    Wrong is a test that failed or was skipped, one of ``wanted`` that is missing, no test, or no results.
+    """
     try:
         count, failures = get_results(results)
         cases = {case.get("name", "?"): case for case in ElementTree.parse(results).getroot().iter("testcase")}

@@ -62,8 +62,8 @@ class Workload:
         return cls(folder=path.parent, samples=samples, **settings)
 
     def image(self) -> ProgramImage:
-        """The program image to load."""
-        return load_image(self.image_file)
+        """The program image to load, unchecked: it was checked when it was made, unless it is damaged on purpose."""
+        return load_image(self.image_file, checked=False)
 
     @property
     def result_file(self) -> Path:

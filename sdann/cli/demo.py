@@ -38,8 +38,8 @@ def demo_command(
 ) -> Outcome:
     """One digit network from PyTorch to Verilog and back, bit for bit.
 
-    Trains, quantizes, maps, writes Verilog, co-simulates test images, checks all models against each other, and writes a
-    report with plots.
+    Trains, quantizes, maps, writes Verilog, co-simulates test images, checks all models against each other, and
+    writes a report with plots.
     """
     config = chip_from(preset_name, fields, membrane_bits)
     with progress() as steps:

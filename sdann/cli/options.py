@@ -26,7 +26,7 @@ Splits = dict[str, tuple[int, int]]
 """(row tiles, channel tiles) by layer."""
 
 
-class _Field(click.ParamType):
+class _Field(click.ParamType[Any]):
     """FIELD=VALUE of a chip configuration."""
 
     name = "field=value"
@@ -43,7 +43,7 @@ class _Field(click.ParamType):
         return field, int(number)
 
 
-class _Split(click.ParamType):
+class _Split(click.ParamType[Any]):
     """LAYER=ROWSxCHANNELS, the number of tiles in each direction."""
 
     name = "layer=RxC"
@@ -70,9 +70,11 @@ def _several(*options: Callable[[Command], Command]) -> Callable[[Command], Comm
 
 def chip_options(*, default: str | None) -> Callable[[Command], Command]:
     """``--preset`` and ``--set``; read them with :func:`chip_from`."""
-    names = f"Chip configuration: {', '.join(PRESETS)}."
     return _several(
-        click.option("--preset", "preset_name", metavar="NAME", default=default, show_default=default is not None, help=names),
+        click.option(
+            "--preset", "preset_name", metavar="NAME", default=default, show_default=default is not None,
+            help=f"Chip configuration: {', '.join(PRESETS)}.",
+        ),
         click.option(
             "--set", "fields", metavar="FIELD=VALUE", type=_Field(), multiple=True,
             help="Change a field of the chip configuration. May be repeated.",
@@ -92,10 +94,10 @@ def out_option(default: str, what: str) -> Callable[[Command], Command]:
     return click.option("--out", type=OUT_FILE, default=default, show_default=True, help=f"Where to write {what}.")
 
 
-def split_option(default: tuple[str, ...] = ()) -> Callable[[Command], Command]:
+def split_option() -> Callable[[Command], Command]:
     """``--split``: a list of pairs for ``dict``."""
     return click.option(
-        "--split", "splits", metavar="LAYER=RxC", type=_Split(), multiple=True, default=default, show_default=bool(default),
+        "--split", "splits", metavar="LAYER=RxC", type=_Split(), multiple=True,
         help="Cut a layer (or the input) into R row tiles and C channel tiles. May be repeated.",
     )  # fmt: skip
 
@@ -104,7 +106,8 @@ def membrane_options() -> Callable[[Command], Command]:
     """``--time-steps``, ``--membrane-bits`` and ``--scaled``."""
     return _several(
         click.option(
-            "--time-steps", type=click.IntRange(2, 16), default=8, show_default=True, help="T: bits of input and activations."
+            "--time-steps", type=click.IntRange(2, 16), default=8, show_default=True,
+            help="T: bits of input and activations.",
         ),
         click.option(
             "--membrane-bits", type=int, default=None, help="Bits of V(t); short for --set membrane_bits=N."
@@ -138,7 +141,8 @@ def quantize_options() -> Callable[[Command], Command]:
             help="Eq. 9's bias (sum), eq. 10's (scaled), or whichever the chip needs.",
         ),
         click.option(
-            "--calibration", type=click.IntRange(1), default=256, show_default=True, help="Training images to calibrate with."
+            "--calibration", type=click.IntRange(1), default=256, show_default=True,
+            help="Training images to calibrate with.",
         ),
     )  # fmt: skip
 
@@ -157,14 +161,15 @@ def cosim_options() -> Callable[[Command], Command]:
     """``--simulator``, ``--stall`` and ``--build-dir``."""
     return _several(
         click.option(
-            "--simulator", type=click.Choice(["verilator", "icarus", "amaranth"]), default="verilator", show_default=True
+            "--simulator", type=click.Choice(["verilator", "icarus", "amaranth"]), default="verilator",
+            show_default=True,
         ),
         click.option(
             "--stall", type=click.FloatRange(0, 1, max_open=True), default=0.0, show_default=True,
             help="Probability that the host stalls, per cycle and stream.",
         ),
         click.option(
-            "--build-dir", type=click.Path(path_type=Path, file_okay=False), default=Path("build/sim"), show_default=True,
-            help="Where simulator builds are kept.",
+            "--build-dir", type=click.Path(path_type=Path, file_okay=False), default=Path("build/sim"),
+            show_default=True, help="Where simulator builds are kept.",
         ),
     )  # fmt: skip

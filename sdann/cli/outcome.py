@@ -22,7 +22,7 @@ DISAGREE, BAD_INPUT = 1, 2
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """``data``: the JSON object. ``text``: the same for people. ``failures``: why the verdict is "wrong" (exit code 1)."""
+    """``data``: the JSON object. ``text``: the same for people. ``failures``: why the exit code is 1."""
 
     data: dict[str, Any]
     text: list[RenderableType] = field(default_factory=list)

@@ -99,12 +99,11 @@ def stage_text(stages: Sequence["StageResult"], image: "ProgramImage") -> list[R
         f"Stages: {stages[0].samples} samples, {len(image.cores)} cores", "stage", "compared", "mismatches", "accuracy",
         "SOPs", "saturations", "cycles", "cycles / image",
     )  # fmt: skip
-    windows = stages[0].samples + image.manifest.registers.STAGES
     for stage in stages:
         table.add_row(
             stage.name, _or_dash(stage.compared), _or_dash(stage.mismatches), _or_dash(stage.accuracy, ".2%"),
             _or_dash(stage.sops), _or_dash(stage.saturations), _or_dash(stage.cycles),
-            _or_dash(None if stage.cycles is None else stage.cycles / windows, ",.0f"),
+            _or_dash(None if stage.cycles is None else stage.cycles / stage.samples, ",.0f"),
         )  # fmt: skip
     return [table, layer_table(stages)]
 

@@ -36,7 +36,8 @@ def train_command(name: str, epochs: int, seed: int, out: Path) -> Outcome:
     parameters = sum(p.numel() for p in model.parameters())
     return Outcome(
         data={
-            "network": name, "accuracy": right, "samples": len(digits.test_labels), "parameters": parameters, "out": str(out)
+            "network": name, "accuracy": right, "samples": len(digits.test_labels), "parameters": parameters,
+            "out": str(out),
         },
         text=[f"{name}: {right:.2%} of {len(digits.test_labels)} test images, {parameters} parameters; wrote {out}"],
     )  # fmt: skip

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from hdl.config import ChipConfig, preset
-from hdl.program import Counter, Memory, chunks_of, memory_layouts
+from hdl.program import Counter, Memory, memory_layouts
 from sdann import golden, golden_planes, reference
 from sdann.errors import DoesNotFitError, SdannError
 from sdann.golden import GoldenResult
@@ -139,7 +139,7 @@ def test_small_network(case: Case) -> None:
 
 def test_other_tilings_change_nothing_but_traffic(case: Case) -> None:
     network, image, x, expected = case
-    one = map_network(network, CHIP.replace(neuron_words=64, weight_words=256), {n: (1, 1) for n in CUTS})
+    one = map_network(network, CHIP.replace(neuron_words=64, weight_words=256), dict.fromkeys(CUTS, (1, 1)))
     assert (len(one.cores), len(image.cores)) == (4, 10)
     found = TileModel(one).run(x)
     assert differences(network, expected, one, found) == []
@@ -185,13 +185,11 @@ def test_spikes_and_hops(case: Case) -> None:
     for layer, source, times in (("linear", "half", 2), ("half", "conv", 1)):
         bits = sum(int(((expected.activations[source] >> b) & 1).sum()) for b in range(8))
         assert sum(found.counters[c.y, c.x][Counter.SPIKES_IN] for c in image.cores_of(layer)) == times * bits
-    # samples from the host, read-outs to it, and every bundle along its tree
-    chunks = chunks_of(CHIP, Memory.ACT)
-    hops = sum(len(w) * chunks * (y + x_) for (y, x_), w in image.encode_sample(x[0]).items()) * len(x)
+    # every bundle along its tree
+    hops = 0
     for core, entry in image.cores.items():
         if entry.layer == "linear":
-            hops += sum(core) * chunks * len(x)
-            continue
+            continue  # its read-outs are not spikes
         r, lanes = entry.region, CHIP.lanes
         values = expected.activations[entry.layer][
             :, r.channel0 : r.channel0 + r.channels, r.y0 : r.y0 + r.height
@@ -207,8 +205,7 @@ def test_spikes_and_hops(case: Case) -> None:
             trunk = max(core[1], d["x1"]) - min(core[1], d["x0"])
             branch = max(core[0], d["y1"]) - min(core[0], d["y0"])
             hops += flits * (trunk + (d["x1"] - d["x0"] + 1) * branch)
-    assert sum(c[Counter.HOPS] for c in found.counters.values()) + found.host_hops == hops
-    assert found.host_hops > 0
+    assert sum(c[Counter.HOPS] for c in found.counters.values()) == hops > 0
 
 
 # -- mutations: every kind of damage is noticed ------------------------------------------------------------

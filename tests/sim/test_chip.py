@@ -6,12 +6,13 @@ import pytest
 from hdl.program import Counter
 from sdann import reference
 from sdann.errors import MismatchError
+from sdann.membrane import with_membrane
 from sdann.tile_model import TileModel
 from sim.compare import compare, require_equal
 from sim.cosim import check_astray, simulate
 from sim.driver import ChipError
 
-from .conftest import Case, make_case, small_network
+from .conftest import Case, make_case, small_network, small_samples
 
 SIMULATORS = ["amaranth", "icarus", "verilator"]
 
@@ -43,7 +44,7 @@ def test_counters_are_the_tile_models(small, small_verilog, build_dir):
     assert set(result.counters) == set(predicted)
     for core, counters in predicted.items():
         for counter, value in counters.items():
-            assert result.counters[core][counter] == value, f"core {core}, {counter}"
+            assert result.counters[core][counter.name] == value, f"core {core}, {counter}"
 
 
 def test_same_cycles_in_all_simulators_and_one_sample_per_window(small, small_verilog, build_dir):
@@ -64,10 +65,10 @@ def test_same_cycles_in_all_simulators_and_one_sample_per_window(small, small_ve
 
 
 def test_late_host_changes_no_result(small, small_verilog, build_dir):
-    """A host that stalls nine cycles of ten makes bubbles in the pipeline, and nothing else."""
+    """A host that stalls 97 cycles of 100 makes bubbles in the pipeline, and nothing else."""
     result = simulate(
         small.image, small.samples, simulator="verilator", mode="stream", stall=0.97, seed=1, build_dir=build_dir,
-        verilog=small_verilog,
+        verilog=small_verilog, answer_limit=2_000_000,
     )  # fmt: skip
     assert result.windows > len(small.samples) + len(small.network.layers)
     np.testing.assert_array_equal(result.outputs, small.expected["out"])
@@ -93,3 +94,19 @@ def test_image_of_another_chip_is_refused(small, build_dir):
     other = chip_verilog(small.config.replace(weight_words=256))
     with pytest.raises(ChipError, match="map the network again"):
         simulate(small.image, small.samples, simulator="icarus", build_dir=build_dir, verilog=other)
+
+
+@pytest.mark.parametrize("scaled", [False, True])
+def test_16_bit_membrane(build_dir, scaled):
+    """Without scaled integration V saturates, flag and count are read back; with it, its own golden is met (eqs. 15-19)."""
+    wide = small_network()
+    calibration = small_samples(wide, 20, seed=9)
+    case = make_case(with_membrane(wide, 16, scaled=scaled, calibration=calibration))
+    result = simulate(case.image, case.samples, simulator="verilator", build_dir=build_dir)
+    check_against_golden(case, result)
+    golden = reference.run(case.network, case.samples)
+    for layer in case.image.manifest.layers[1:]:
+        counters = [result.counters[core.y, core.x] for core in case.image.cores_of(layer.name)]
+        assert sum(c["SATURATIONS"] for c in counters) == golden.saturations[layer.name]
+        assert all(c["OVERFLOW"] == (c["SATURATIONS"] > 0) for c in counters)
+    assert (result.total(Counter.SATURATIONS) > 0) is not scaled

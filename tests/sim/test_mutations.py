@@ -77,9 +77,9 @@ def test_one_bias_bit(small, small_verilog, build_dir):
 
 
 def test_one_requantization_constant(small, small_verilog, build_dir):
-    bit = first_bit(small.image, Memory.REQUANT, "1.mult") + 12
-    difference = located(small, flip(small.image, "conv2", Memory.REQUANT, 0, bit), small_verilog, build_dir)
-    assert (difference.layer, difference.step) == ("conv2", "requantization")
+    bit = first_bit(small.image, Memory.REQUANT, "1.mult") + 14
+    difference = located(small, flip(small.image, "conv1", Memory.REQUANT, 0, bit), small_verilog, build_dir)
+    assert (difference.layer, difference.step, difference.neuron[0]) == ("conv1", "requantization", 1)
 
 
 def test_one_golden_constant(small, small_verilog, build_dir):

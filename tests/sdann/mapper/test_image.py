@@ -23,7 +23,7 @@ def image(digits: QuantizedNetwork) -> ProgramImage:
 
 
 def test_demo_fits_fourteen_cores(image: ProgramImage) -> None:
-    use = {row.layer: row for row in map_table(image, {core: 2 for core in image.cores})}
+    use = {row.layer: row for row in map_table(image, dict.fromkeys(image.cores, 2))}
     assert sum(len(row.cores) for row in use.values()) == len(image.cores) == 14
     assert (use["conv2"].row_tiles, use["conv2"].channel_tiles) == (2, 2)  # split over rows and over channels
     assert use["linear"].weight_words == (512, 512)
