@@ -152,7 +152,12 @@ def run_bench(
     run_dir = Path(tempfile.mkdtemp(prefix=f"{module.rpartition('.')[2]}-{simulator}-", dir=runs))
     wave_file = run_dir / ("dump.vcd" if simulator == "verilator" else f"{toplevel}.fst") if waves else None
     runner.limit(seconds=timeout, log=run_dir / "run.log", what="simulation")
-    runner.extra_environment = {**(env or {}), "PYTHONPATH": _python_path(python_path)}
+    runner.extra_environment = {
+        **(env or {}),
+        "PYTHONPATH": _python_path(python_path),
+        # cocotb would rewrite the assertions of every module that a bench imports, which takes seconds.
+        "COCOTB_REWRITE_ASSERTION_FILES": "",
+    }
     started, results, failure = time.monotonic(), run_dir / "results.xml", ""
     try:
         runner.test(
