@@ -83,7 +83,8 @@ class HostBridge(wiring.Component):
         missing = self.readout_missing
         may_flit = Signal()
         m.d.comb += may_flit.eq(
-            (self.state != RunState.RUNNING) & (self.state != RunState.CLEARING)
+            (self.state != RunState.RUNNING)
+            & (self.state != RunState.CLEARING)
             # A pending sample starts the next window at any moment.
             & ((self.state != RunState.WAITING) | ~self.sample_pending)
         )

@@ -1,30 +1,31 @@
-"""The chip: host tile, core tiles, links, broadcast and quiescence trees.
+"""The chip: host tile, rows of core tiles, links, broadcast and quiescence trees.
 
-One description, two ways to assemble it: with the tile objects themselves (for Amaranth's simulator and small
-meshes), or with Verilog instances of one tile module that is generated once, so that a 24 x 24 chip costs
-one tile plus wiring.
+One description, two ways to assemble it: with the objects themselves (for Amaranth's simulator and small meshes), or
+with Verilog instances of one tile module and one row module, each generated once, so that a 24 x 24 chip costs
+little more than its tile.
 """
 
 from collections.abc import Callable
 from typing import Any
 
-from amaranth.hdl import ClockSignal, Instance, Module, ResetSignal
+from amaranth.hdl import Cat, Module, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from .barrier import BroadcastTree, QuiescenceTree
+from .assembly import add_part
+from .barrier import BroadcastTree, QuiescenceTree, levels_for
 from .config import ChipConfig
 from .host import CommandWord, RunState, host_in_bits, host_out_bits
 from .host_tile import HostTile
-from .tile import DIRECTIONS, Tile, tile_signature
+from .row import TILE_MODULE, Row, row_signature
+from .tile import Tile
 from .verilog import convert
 
 __all__ = ["CHIP_MODULE", "TILE_MODULE", "Chip", "chip_verilog"]
 
 CHIP_MODULE = "sdann_chip"
-TILE_MODULE = "sdann_tile"
-
-OPPOSITE = {"north": "south", "south": "north", "east": "west", "west": "east"}
+ROW_MODULE = "sdann_row"
+FIRST_ROW_MODULE = "sdann_first_row"
 
 
 class Chip(wiring.Component):
@@ -34,7 +35,7 @@ class Chip(wiring.Component):
     ----------
     config : ChipConfig
     instances : bool
-        Assemble core tiles as Verilog instances of module ``sdann_tile`` instead of elaborating each.
+        Assemble rows as Verilog instances of modules ``sdann_first_row`` and ``sdann_row``.
 
     Members
     -------
@@ -55,52 +56,64 @@ class Chip(wiring.Component):
     def elaborate(self, platform):
         config = self.config
         m = Module()
-        m.submodules.quiescence = quiescence = QuiescenceTree(inputs=len(config.tiles))
-        m.submodules.broadcast = broadcast = BroadcastTree(CommandWord(config), outputs=len(config.cores))
+        m.submodules.quiescence = quiescence = QuiescenceTree(inputs=config.rows)
+        m.submodules.broadcast = broadcast = BroadcastTree(CommandWord(config), outputs=config.rows)
+        latency = broadcast.latency + quiescence.latency + 2 * levels_for(config.cols, broadcast.arity)
         # Command register and the core's own reaction take one cycle each; one more as a margin.
-        m.submodules.host = host = HostTile(config, round_trip=broadcast.latency + quiescence.latency + 3)
-        make = self._instance if self.instances else self._object
-        tiles: dict[tuple[int, int], Any] = {(0, 0): host}
-        for index, (y, x) in enumerate(config.cores):
-            tiles[y, x] = tile = make(m, f"tile_{y}_{x}")
-            m.d.comb += [tile.y.eq(y), tile.x.eq(x), tile.command.eq(broadcast.o[index])]
-        for (y, x), tile in tiles.items():
-            for direction, (dy, dx) in DIRECTIONS.items():
-                if neighbour := tiles.get((y + dy, x + dx)):
-                    connect(m, getattr(tile, f"o_{direction}"), getattr(neighbour, f"i_{OPPOSITE[direction]}"))
-        m.d.comb += [
-            *(quiescence.i[index].eq(tiles[at].idle) for index, at in enumerate(config.tiles)),
-            host.quiescent.eq(quiescence.o),
-            broadcast.i.eq(host.command),
-            self.state.eq(host.state),
-        ]
+        m.submodules.host = host = HostTile(config, round_trip=latency + 3)
+        # Column 0 of row 0 is the host's: where there is no other column, row 0 has no tiles of its own.
+        rows: dict[int, Any] = {}
+        for y in range(config.cols == 1, config.rows):
+            below = rows[y - 1] if y > 1 else None
+            rows[y] = self._row(m, y, {"i_south": below.o_north, "o_south": below.i_north} if below else {})
+        for y, row in rows.items():
+            m.d.comb += [row.y.eq(y), row.command.eq(broadcast.o[y]), quiescence.i[y].eq(row.idle)]
+        if 0 in rows:
+            connect(m, host.o_east, rows[0].i_west)
+            connect(m, rows[0].o_west, host.i_east)
+            m.d.comb += rows[0].host_idle.eq(host.idle)
+        else:
+            m.submodules.host_quiescence = alone = QuiescenceTree(inputs=config.cols)
+            m.d.comb += [alone.i[0].eq(host.idle), quiescence.i[0].eq(alone.o)]
+        if config.rows > 1:
+            # Column 0 of the first row is the host tile; the others follow it in the bundle.
+            above, up, down = rows[1], [host.o_north], [host.i_north]
+            if 0 in rows:
+                up, down = [*up, rows[0].o_north], [*down, rows[0].i_north]
+            m.d.comb += [
+                above.i_south.payload.eq(Cat(Value.cast(link.payload) for link in up)),
+                above.i_south.valid.eq(Cat(link.valid for link in up)),
+                Cat(link.ready for link in up).eq(above.i_south.ready),
+                Cat(Value.cast(link.payload) for link in down).eq(above.o_south.payload),
+                Cat(link.valid for link in down).eq(above.o_south.valid),
+                above.o_south.ready.eq(Cat(link.ready for link in down)),
+            ]
+        m.d.comb += [host.quiescent.eq(quiescence.o), broadcast.i.eq(host.command), self.state.eq(host.state)]
         connect(m, flipped(self.i), host.i)
         connect(m, host.o, flipped(self.o))
         return m
 
-    def _object(self, m: Module, name: str) -> Tile:
-        m.submodules[name] = tile = Tile(self.config)
-        return tile
-
-    def _instance(self, m: Module, name: str) -> Any:
-        """Signals of one tile, as seen from outside, bound to an instance of the tile module."""
-        signature = tile_signature(self.config)
-        tile = signature.create()
-        ports: dict[str, Any] = {"i_clk": ClockSignal(), "i_rst": ResetSignal()}
-        for path, member, value in signature.flatten(tile):
-            flow = "o" if member.flow == Out else "i"
-            ports[f"{flow}_{'__'.join(map(str, path))}"] = value.as_value() if hasattr(value, "as_value") else value
-        m.submodules[name] = Instance(TILE_MODULE, **ports)
-        return tile
+    def _row(self, m: Module, y: int, links: dict[str, Any]) -> Any:
+        first = y == 0
+        module = (FIRST_ROW_MODULE if first else ROW_MODULE) if self.instances else None
+        signature = row_signature(self.config, first=first)
+        return add_part(m, f"row_{y}", lambda: Row(self.config, first=first), signature, module, links)
 
 
 def chip_verilog(config: ChipConfig, *, progress: Callable[[str], None] | None = None) -> str:
-    """The chip as one Verilog text: ``sdann_tile`` once, ``sdann_chip`` on top.
+    """The chip as one Verilog text: ``sdann_tile`` and the row modules once each, ``sdann_chip`` on top.
 
     The text depends on nothing but the configuration. ``progress`` is called with the name of each part.
     """
-    report = progress or (lambda part: None)
-    report("tile")
-    tile = convert(Tile(config), TILE_MODULE)
-    report("mesh")
-    return tile + "\n" + convert(Chip(config, instances=True), CHIP_MODULE)
+    parts: dict[str, Callable[[], wiring.Component]] = {TILE_MODULE: lambda: Tile(config)}
+    if config.cols > 1:
+        parts[FIRST_ROW_MODULE] = lambda: Row(config, first=True, instances=True)
+    if config.rows > 1:
+        parts[ROW_MODULE] = lambda: Row(config, first=False, instances=True)
+    parts[CHIP_MODULE] = lambda: Chip(config, instances=True)
+    texts = []
+    for name, make in parts.items():
+        if progress is not None:
+            progress(name)
+        texts.append(convert(make(), name))
+    return "\n".join(texts)

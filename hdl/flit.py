@@ -1,5 +1,6 @@
 """Layouts of everything that travels on the spike network. Each flit is one packet."""
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 from amaranth.lib import data
@@ -24,12 +25,14 @@ class FlitKind(enum.Enum, shape=2):  # type: ignore[call-arg]
     READOUT = 3  # payload "readout": one chunk of a memory word, to the host
 
 
+@cache
 def Rect(config: ChipConfig) -> data.StructLayout:
     """Destination rectangle: columns x0..x1 and rows y0..y1, both inclusive."""
     xb, yb = bits_for(config.cols - 1), bits_for(config.rows - 1)
     return data.StructLayout({"x0": xb, "x1": xb, "y0": yb, "y1": yb})
 
 
+@cache
 def payload_layouts(config: ChipConfig) -> dict[str, data.StructLayout]:
     """The payloads by name.
 
@@ -54,6 +57,7 @@ def payload_layouts(config: ChipConfig) -> dict[str, data.StructLayout]:
     }  # fmt: skip
 
 
+@cache
 def Flit(config: ChipConfig) -> data.StructLayout:
     """The flit: kind, destination rectangle, payload (a union of :func:`payload_layouts`)."""
     return data.StructLayout({

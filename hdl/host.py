@@ -1,5 +1,6 @@
 """The host's view: words of its two streams, and the registers of the sequencer and bridge."""
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 from amaranth.hdl import unsigned
@@ -98,6 +99,7 @@ class Command(enum.Enum, shape=2):  # type: ignore[call-arg]
     REQUANT = 3  # integrate the last step, requantize into the next activation slot, V to zero
 
 
+@cache
 def CommandWord(config: ChipConfig) -> data.StructLayout:
     """``first``: step 0 of a window, advance the activation slot. ``plane``: bit to emit, T-1 first.
 
@@ -116,6 +118,7 @@ def RegisterPayload() -> data.StructLayout:
     return data.StructLayout({"address": Register, "value": unsigned(REGISTER_BITS)})
 
 
+@cache
 def HostIn(config: ChipConfig) -> data.StructLayout:
     """Layout of a word from the host."""
     return data.StructLayout({
@@ -124,6 +127,7 @@ def HostIn(config: ChipConfig) -> data.StructLayout:
     })  # fmt: skip
 
 
+@cache
 def HostOut(config: ChipConfig) -> data.StructLayout:
     """Layout of a word to the host."""
     return data.StructLayout({

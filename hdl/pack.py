@@ -20,7 +20,6 @@ class Packed:
     signed: bool
 
 
-
 @cache
 def _fields(holder: "_Holder") -> dict[str, Packed]:
     found: dict[str, Packed] = {}
@@ -68,7 +67,9 @@ def pack(layout: data.Layout, values: Mapping[str, Any], table: dict[str, Packed
     for name, value in values.items():
         place = table[name]
         number = int(value.value) if hasattr(value, "value") else int(value)
-        low, high = (-(1 << place.width - 1), (1 << place.width - 1) - 1) if place.signed else (0, (1 << place.width) - 1)
+        low, high = (
+            (-(1 << place.width - 1), (1 << place.width - 1) - 1) if place.signed else (0, (1 << place.width) - 1)
+        )
         if not low <= number <= high:
             raise ValueError(f"{name} = {number} is outside {low}..{high}")
         word |= (number & ((1 << place.width) - 1)) << place.offset

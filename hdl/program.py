@@ -4,6 +4,7 @@ Addresses of one feature-map tile of height x width positions and G channel grou
 neuron word = (y * width + x) * G + group, all relative to the core's own region.
 """
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 from amaranth.hdl import signed, unsigned
@@ -56,6 +57,7 @@ class Counter(enum.IntEnum):
     DROPPED = 9  # flits the router popped because their rectangle is empty or outside the mesh
 
 
+@cache
 def CoreDescriptor(config: ChipConfig) -> data.StructLayout:
     """What the core is: its region of the layer's feature map and its neurons' constants.
 
@@ -84,6 +86,7 @@ def CoreDescriptor(config: ChipConfig) -> data.StructLayout:
     })  # fmt: skip
 
 
+@cache
 def EdgeDescriptor(config: ChipConfig) -> data.StructLayout:
     """How spikes of one source reach this core's neurons.
 
@@ -92,9 +95,11 @@ def EdgeDescriptor(config: ChipConfig) -> data.StructLayout:
     are 0 <= ky < kernel_h, 0 <= kx < kernel_w. A linear layer is a convolution whose kernel covers the map.
     Channel groups ``group0 .. group0 + groups - 1`` are accepted, g counts from ``group0``.
     convolution: word = weight_base + ((g * stride_g + ky * stride_y + kx * G + og) << row_shift) + bit,
-    for each output group og < G = the core's ``groups``; stride_y = kernel_w * G, stride_g = kernel_h * stride_y; row_shift =
+    for each output group og < G = the core's ``groups``; stride_y = kernel_w * G, stride_g = kernel_h * stride_y;
+    row_shift =
     log2 of the mask bits in use (log2(lanes), less where the source has fewer channels).
-    ``depthwise``: word = weight_base + ky * stride_y + kx * G + g, the mask enables lanes, only group og = g is reached.
+    ``depthwise``: word = weight_base + ky * stride_y + kx * G + g, the mask enables lanes, only group og = g is
+    reached.
     ``signed``: bit-plane 0 counts negatively. ``shift``: weights are shifted left by it (k_e).
     """
     side = config.map_side
@@ -111,8 +116,10 @@ def EdgeDescriptor(config: ChipConfig) -> data.StructLayout:
     })  # fmt: skip
 
 
+@cache
 def Route(config: ChipConfig) -> data.StructLayout:
-    """Bundles whose position is in y0..y1, x0..x1 and whose channel group is in group0..group1 go to ``dst`` as ``edge``.
+    """Bundles whose position is in y0..y1, x0..x1 and whose channel group is in group0..group1 go to ``dst`` as
+    ``edge``.
 
     All ranges are inclusive and in coordinates of the layer's whole feature map (not relative to the core's region).
 
@@ -128,6 +135,7 @@ def Route(config: ChipConfig) -> data.StructLayout:
     })  # fmt: skip
 
 
+@cache
 def Requant(config: ChipConfig) -> data.ArrayLayout:
     """Constants of ``requant_lanes`` neighbouring channels: a = clamp((v * mult + (bias << shift) + half) >> shift)."""
     return data.ArrayLayout(
@@ -160,6 +168,7 @@ def Membranes(config: ChipConfig) -> data.ArrayLayout:
     return data.ArrayLayout(signed(config.membrane_bits), config.lanes)
 
 
+@cache
 def memory_layouts(config: ChipConfig) -> dict[Memory, data.Layout]:
     """Layout of a word of each memory (a counter is a plain number)."""
     return {
@@ -175,6 +184,7 @@ def memory_layouts(config: ChipConfig) -> dict[Memory, data.Layout]:
     }
 
 
+@cache
 def memory_depths(config: ChipConfig) -> dict[Memory, int]:
     """Number of words of each memory."""
     return {

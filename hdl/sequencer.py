@@ -4,8 +4,10 @@ A window is T STEP commands and one REQUANT command, each followed by a barrier:
 only when the quiescence tree says that no flit is in flight and every core has finished. See docs/chip.md.
 """
 
+from typing import TYPE_CHECKING
+
 from amaranth.hdl import Cat, Const, Module, Signal, unsigned
-from amaranth.lib import enum, wiring
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from .config import ChipConfig, bits_for
@@ -21,12 +23,17 @@ from .host import (
     StatusWord,
 )
 
+if TYPE_CHECKING:  # Amaranth has no type stubs; its enumerations look like the standard library's
+    import enum
+else:
+    from amaranth.lib import enum
+
 __all__ = ["Sequencer"]
 
 START, RESUME, STOP = 0, 1, 2  # bits of Register.CONTROL
 
 
-class Phase(enum.Enum, shape=4):
+class Phase(enum.Enum, shape=4):  # type: ignore[call-arg]
     """What the sequencer is doing."""
 
     STOPPED = 0
@@ -112,7 +119,9 @@ class Sequencer(wiring.Component):
         readout_flits = Signal.like(self.reserve_count)
         watchdog = Signal(REGISTER_BITS)
         pause = Signal(PauseMode)
-        windows, cycles, samples, barriers = (Signal(REGISTER_BITS, name=n) for n in ("windows", "cycles", "samples", "barriers"))
+        windows, cycles, samples, barriers = (
+            Signal(REGISTER_BITS, name=n) for n in ("windows", "cycles", "samples", "barriers")
+        )
         error = Signal(ErrorCode)
         settings_ok = Signal(init=1)  # the last SET of each checked register was in range
         bad = Signal(3)  # which of STEPS, STAGES, READOUT_FLITS holds a refused value
@@ -177,7 +186,9 @@ class Sequencer(wiring.Component):
         # -- control ----------------------------------------------------------------------------
         running = Signal()
         state = self.state
-        m.d.comb += self.sample_open.eq((state == RunState.WAITING) | (state == RunState.RUNNING) | (state == RunState.PAUSED))
+        m.d.comb += self.sample_open.eq(
+            (state == RunState.WAITING) | (state == RunState.RUNNING) | (state == RunState.PAUSED)
+        )
         m.d.comb += [self.reserve_count.eq(readout_flits), running.eq(0)]
         expired = (watchdog != 0) & (elapsed >= watchdog)
         requanting = step == steps  # the last command was REQUANT
@@ -212,7 +223,12 @@ class Sequencer(wiring.Component):
                     m.d.sync += phase.eq(Phase.WAIT)
                 with m.Elif(~valid_next.bit_select(stages, 1) | (self.readout_free >= readout_flits)):
                     m.d.comb += self.reserve.eq(valid_next.bit_select(stages, 1))
-                    m.d.sync += [valid.eq(valid_next), taking.eq(sample_in), samples.eq(samples + sample_in), windows.eq(windows + 1)]
+                    m.d.sync += [
+                        valid.eq(valid_next),
+                        taking.eq(sample_in),
+                        samples.eq(samples + sample_in),
+                        windows.eq(windows + 1),
+                    ]
                     m.d.sync += phase.eq(Phase.FIRST)
             with m.Case(Phase.FIRST):
                 m.d.comb += running.eq(1)

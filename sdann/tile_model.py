@@ -42,7 +42,8 @@ class TileResult:
 
     ``activations``: int64 [N, C, H, W] by layer, the input included; ``words``: the same as ACT words' values
     [N, words, lanes] by core (unsigned view). ``readout``: int64 [N, C, H, W], what the host receives. ``counters``:
-    by core, those of :data:`COUNTED`, as the chip's. ``stray``: spikes that reached the host tile. ``traces``: by core, where asked for.
+    by core, those of :data:`COUNTED`, as the chip's. ``stray``: spikes that reached the host tile. ``traces``: by
+    core, where asked for.
     """
 
     activations: dict[str, IntArray]

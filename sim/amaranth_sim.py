@@ -29,6 +29,7 @@ class AmaranthPort:
         self._out: deque[int] = deque()
         self._in: deque[int] = deque()
         self._offered = False
+        self._moved = 0  # words that went in or out
         self.cycle = 0
 
     def send(self, words: Iterable[int]) -> None:
@@ -36,11 +37,12 @@ class AmaranthPort:
         self._out.extend(words)
 
     async def receive(self, limit: int) -> int | None:
-        """The next word from the chip, or None when none came within ``limit`` cycles."""
-        for _ in range(limit):
-            if self._in:
-                break
+        """The next word from the chip, or None when nothing moved in either direction for ``limit`` cycles."""
+        idle = 0
+        while not self._in and idle < limit:
+            moved = self._moved
             await self.tick()
+            idle = idle + 1 if moved == self._moved else 0
         return self._in.popleft() if self._in else None
 
     async def wait(self, cycles: int) -> None:
@@ -63,8 +65,10 @@ class AmaranthPort:
         if self._offered and ready:
             self._out.popleft()
             self._offered = False
+            self._moved += 1
         if taking and valid:
             self._in.append(payload)
+            self._moved += 1
 
     def _stalls(self) -> bool:
         return self._stall > 0 and self._random.random() < self._stall

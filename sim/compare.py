@@ -54,7 +54,8 @@ def compare(
 ) -> list[LayerComparison]:
     """Compares [N, C, H, W] activations layer by layer, in the order of ``expected``.
 
-    Raises :class:`sdann.errors.MismatchError` when a layer is missing or has another shape: what was not compared must not
+    Raises :class:`sdann.errors.MismatchError` when a layer is missing or has another shape: what was not compared
+    must not
     pass for equal.
     """
     rows = []

@@ -131,7 +131,9 @@ def locate_step(
 
 
 def check_astray(image: ProgramImage, result: RunResult) -> None:
-    """Raises :class:`sdann.errors.MismatchError` that names the tiles where flits were refused or dropped, if any were."""
+    """Raises :class:`sdann.errors.MismatchError` that names the tiles where flits were refused or dropped, if any
+    were.
+    """
     found = [
         f"tile {core}: {counters[name]} {name.lower()}"
         for core, counters in result.counters.items()

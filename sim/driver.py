@@ -53,7 +53,7 @@ class HostPort(Protocol):
         """Queues words for the chip."""
 
     async def receive(self, limit: int) -> int | None:
-        """The next word from the chip, or None when none came within ``limit`` cycles."""
+        """The next word from the chip, or None when nothing moved in either direction for ``limit`` cycles."""
 
     async def wait(self, cycles: int) -> None:
         """Lets clock cycles pass."""
@@ -62,7 +62,8 @@ class HostPort(Protocol):
 class ChipDriver:
     """Loads a program image, sends samples, reads results.
 
-    ``answer_limit``: cycles to wait for the answer to a register or memory read. ``step_limit``: the chip's own
+    ``answer_limit``: cycles without any movement after which an answer counts as missing. ``step_limit``: the chip's
+    own
     watchdog, cycles per step.
     """
 
@@ -106,7 +107,15 @@ class ChipDriver:
         return pack(self._in, {"op": op} | {k.replace("__", "."): v for k, v in values.items()}, self._in_fields)
 
     def _memory_flit(
-        self, op: HostOp, core: Core, kind: FlitKind, memory: Memory, address: int, chunk: int = 0, last: int = 0, data: int = 0
+        self,
+        op: HostOp,
+        core: Core,
+        kind: FlitKind,
+        memory: Memory,
+        address: int,
+        chunk: int = 0,
+        last: int = 0,
+        data: int = 0,
     ) -> int:
         y, x = core
         flit = "payload.flit."
@@ -146,7 +155,9 @@ class ChipDriver:
             word = await self._receive(f"register {register.name}")
             if word["tag"] == HostTag.REGISTER.value:
                 if word["payload.register.address"] != register.value:
-                    raise ChipError(f"asked for register {register.name}, got number {word['payload.register.address']}")
+                    raise ChipError(
+                        f"asked for register {register.name}, got number {word['payload.register.address']}"
+                    )
                 return word["payload.register.value"]
             self._keep_readout(word)
 
@@ -158,7 +169,7 @@ class ChipDriver:
     async def _receive(self, what: str) -> dict[str, int]:
         word = await self.port.receive(self.answer_limit)
         if word is None:
-            raise ChipTimeoutError(f"no answer within {self.answer_limit} cycles: {what}")
+            raise ChipTimeoutError(f"no answer and no movement for {self.answer_limit} cycles: {what}")
         return unpack(self._out, word, self._out_fields)
 
     def _keep_readout(self, word: dict[str, int]) -> None:
@@ -243,7 +254,7 @@ class ChipDriver:
         raise ChipTimeoutError(f"the run did not reach {wanted.name} within {self.step_limit} polls")
 
     async def collect(self, samples: int, limit: int) -> list[IntArray]:
-        """Outputs of that many samples, in order; ``limit`` bounds the cycles between two read-out words.
+        """Outputs of that many samples, in order; ``limit`` bounds the cycles without any movement.
 
         Each is the last layer's [C, H, W]. On a time-out the message says which tiles are silent and
         in what step the chip stands.
@@ -259,12 +270,11 @@ class ChipDriver:
                     break
                 raise ChipTimeoutError(
                     f"only {len(self.readouts)} of {samples * per_sample} read-out flits came from tiles "
-                    f"{self.readout_cores} within {limit} cycles; the chip is {state.name}, window {window}, step {step}"
+                    f"{self.readout_cores}, then nothing for {limit} cycles; "
+                    f"the chip is {state.name}, window {window}, step {step}"
                 )
             self._keep_readout(unpack(self._out, word, self._out_fields))
-        outputs = [
-            self._assemble(self.readouts[k * per_sample : (k + 1) * per_sample]) for k in range(samples)
-        ]
+        outputs = [self._assemble(self.readouts[k * per_sample : (k + 1) * per_sample]) for k in range(samples)]
         del self.readouts[: samples * per_sample]
         return outputs
 

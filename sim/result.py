@@ -3,6 +3,7 @@
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -39,7 +40,7 @@ class RunResult:
 
     def save(self, path: Path) -> None:
         """Writes the result as one .npz file."""
-        plain = {k: v for k, v in asdict(self).items() if isinstance(v, int)}
+        plain: dict[str, Any] = {k: v for k, v in asdict(self).items() if isinstance(v, int)}
         plain["counters"] = {f"{y},{x}": values for (y, x), values in self.counters.items()}
         arrays = {f"layer/{name}": array for name, array in self.activations.items()}
         with path.open("wb") as file:

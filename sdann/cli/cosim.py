@@ -39,9 +39,9 @@ def cosim_command(
     from sdann.chip_file import load_chip
     from sdann.mapper import load_image
     from sdann.network_file import load_network
-    from sdann.recipe import samples_for
+    from sdann.recipe import check_chip, check_same_network, samples_for
     from sdann.results import broken, rtl_figures, stage_data
-    from sdann.stages import Stages, check_chip, check_same_network, failures
+    from sdann.stages import Stages, failures
 
     network, image = load_network(network_file), load_image(image_file)
     check_same_network(network, image)

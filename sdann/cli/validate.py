@@ -23,9 +23,9 @@ def validate_command(network_file: Path, image_file: Path, samples: int, seed: i
     """
     from sdann.mapper import load_image
     from sdann.network_file import load_network
-    from sdann.recipe import samples_for
+    from sdann.recipe import check_same_network, samples_for
     from sdann.results import stage_data
-    from sdann.stages import Stages, check_same_network, failures
+    from sdann.stages import Stages, failures
 
     network, image = load_network(network_file), load_image(image_file)
     check_same_network(network, image)

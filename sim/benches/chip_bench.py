@@ -12,7 +12,7 @@ from typing import Any
 
 import cocotb
 from cocotb.clock import Clock
-from cocotb.triggers import FallingEdge, ReadOnly, RisingEdge
+from cocotb.triggers import FallingEdge, RisingEdge
 
 from sdann.errors import SdannError
 from sim.driver import ChipDriver
@@ -35,6 +35,7 @@ class CocotbPort:
         self._out: deque[int] = deque()
         self._in: deque[int] = deque()
         self._offered = False
+        self._moved = 0  # words that went in or out
         self._driven: tuple[int | None, int | None] = (None, None)
 
     async def reset(self) -> None:
@@ -52,11 +53,12 @@ class CocotbPort:
         self._out.extend(words)
 
     async def receive(self, limit: int) -> int | None:
-        """The next word from the chip, or None when none came within ``limit`` cycles."""
-        for _ in range(limit):
-            if self._in:
-                break
+        """The next word from the chip, or None when nothing moved in either direction for ``limit`` cycles."""
+        idle = 0
+        while not self._in and idle < limit:
+            moved = self._moved
             await self.tick()
+            idle = idle + 1 if moved == self._moved else 0
         return self._in.popleft() if self._in else None
 
     async def wait(self, cycles: int) -> None:
@@ -79,8 +81,10 @@ class CocotbPort:
         if self._offered and self._i_ready.value:
             self._out.popleft()
             self._offered = False
+            self._moved += 1
         if taking and self._o_valid.value:
             self._in.append(int(self._o_payload.value))
+            self._moved += 1
         await FallingEdge(self._clk)
 
     def _stalls(self) -> bool:

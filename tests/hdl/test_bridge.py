@@ -98,7 +98,9 @@ class Bench:
                     words.pop(0)
                     offered = False
                 await ctx.tick()
-            self.stray, self.missing, self.free = (ctx.get(s) for s in (dut.stray, dut.readout_missing, dut.readout_free))
+            self.stray, self.missing, self.free = (
+                ctx.get(s) for s in (dut.stray, dut.readout_missing, dut.readout_free)
+            )
             self.unsent = len(words)
 
         simulator = Simulator(dut)
@@ -114,10 +116,14 @@ def test_writes_sets_and_reads_pass_in_order(seed):
     words += [flit_word(HostOp.FLIT, FlitKind.READ, Memory.COUNTER, a, x1=2, y1=1) for a in range(3)]
     words += [register_word(HostOp.GET, Register.CYCLES)]
     bench = Bench(words, seed=seed)
-    assert [(f["payload.memory.addr"], f["dst.x1"]) for f in bench.flits] == [(a, 2) for a in range(8)] + [(a, 1) for a in range(3)]
+    assert [(f["payload.memory.addr"], f["dst.x1"]) for f in bench.flits] == [(a, 2) for a in range(8)] + [
+        (a, 1) for a in range(3)
+    ]
     assert bench.flits[-1]["dst.y1"] == 0  # a READ goes to one tile only
     assert bench.sets == [(Register.STEPS.value, 7)]
-    chunks = [(w["payload.readout.addr"], w["payload.readout.chunk"]) for w in bench.out if w["tag"] == HostTag.READOUT.value]
+    chunks = [
+        (w["payload.readout.addr"], w["payload.readout.chunk"]) for w in bench.out if w["tag"] == HostTag.READOUT.value
+    ]
     assert chunks == [(a, c) for a in range(3) for c in range(chunks_of(CONFIG, Memory.COUNTER))]
     values = [w["payload.register.value"] for w in bench.out if w["tag"] == HostTag.REGISTER.value]
     assert values == [Register.CYCLES.value * 1000]
@@ -132,14 +138,18 @@ def test_flits_wait_while_a_run_is_in_progress_and_registers_before_them_do_not(
 
 
 def test_one_sample_is_let_in_and_the_next_one_waits():
-    sample = [flit_word(HostOp.SAMPLE, FlitKind.WRITE, Memory.ACT, a) for a in range(3)] + [pack(HostIn(CONFIG), {"op": HostOp.SAMPLE_END})]
+    sample = [flit_word(HostOp.SAMPLE, FlitKind.WRITE, Memory.ACT, a) for a in range(3)] + [
+        pack(HostIn(CONFIG), {"op": HostOp.SAMPLE_END})
+    ]
     bench = Bench(sample * 2, state=RunState.RUNNING)
     assert [f["payload.memory.addr"] for f in bench.flits] == [0, 1, 2]
     assert bench.unsent == 3  # one more word is held inside
 
 
 def test_samples_without_a_run_are_dropped_and_counted():
-    sample = [flit_word(HostOp.SAMPLE, FlitKind.WRITE, Memory.ACT, a) for a in range(3)] + [pack(HostIn(CONFIG), {"op": HostOp.SAMPLE_END})]
+    sample = [flit_word(HostOp.SAMPLE, FlitKind.WRITE, Memory.ACT, a) for a in range(3)] + [
+        pack(HostIn(CONFIG), {"op": HostOp.SAMPLE_END})
+    ]
     bench = Bench(sample, state=RunState.STOPPED)
     assert bench.flits == []
     assert bench.stray == 4

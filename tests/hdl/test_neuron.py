@@ -9,7 +9,9 @@ from hdl.config import ChipConfig
 from hdl.neuron import MembraneUpdate, RequantMultiply, RequantRound, ScaleCurrent
 
 CONFIGS = {
-    "small": ChipConfig(rows=1, cols=2, time_steps=4, isum_bits=8, membrane_bits=8, bias_bits=4, mult_bits=4, max_shift=7),
+    "small": ChipConfig(
+        rows=1, cols=2, time_steps=4, isum_bits=8, membrane_bits=8, bias_bits=4, mult_bits=4, max_shift=7
+    ),
     "default": ChipConfig(rows=1, cols=2),
     "darwin3": ChipConfig(rows=1, cols=2, membrane_bits=16),
     "wide": ChipConfig(

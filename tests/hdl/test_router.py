@@ -201,7 +201,7 @@ def test_fork_copies_do_not_wait_for_each_other():
         ctx.set(dut.i_west.payload, flit(config, (1, 2, 1, 2)))
         ctx.set(dut.o_north.ready, 1)
         ctx.set(dut.o_local.ready, 1)  # east blocked
-        counts = {out: 0 for out in Port}
+        counts = dict.fromkeys(Port, 0)
         for cycle in range(12):
             ctx.set(dut.i_west.valid, cycle < 2)
             flags = await ctx.tick().sample(*(dut.link_out(out).valid & dut.link_out(out).ready for out in Port))

@@ -1,4 +1,6 @@
-"""The sequencer against a model of the mesh: each command makes it busy for a random time, seen after the tree's delay."""
+"""The sequencer against a model of the mesh: each command makes it busy for a random time, seen after the tree's
+delay.
+"""
 
 import random
 from dataclasses import dataclass, field
@@ -30,7 +32,9 @@ class Mesh:
     final: dict[str, int] = field(default_factory=dict)
     cycles: int = 0
 
-    def run(self, pause: PauseMode = PauseMode.NONE, settings: dict[Register, int] | None = None, limit: int = 20_000) -> None:
+    def run(
+        self, pause: PauseMode = PauseMode.NONE, settings: dict[Register, int] | None = None, limit: int = 20_000
+    ) -> None:
         dut = Sequencer(CONFIG, round_trip=ROUND_TRIP)
         rng = random.Random(self.seed)
 
@@ -161,7 +165,13 @@ def test_missing_readout_fails_the_run_in_its_first_step():
 
 @pytest.mark.parametrize(
     ("register", "value"),
-    [(Register.STEPS, 1), (Register.STEPS, 9), (Register.STAGES, 0), (Register.STAGES, 8), (Register.READOUT_FLITS, 65)],
+    [
+        (Register.STEPS, 1),
+        (Register.STEPS, 9),
+        (Register.STAGES, 0),
+        (Register.STAGES, 8),
+        (Register.READOUT_FLITS, 65),
+    ],
 )
 def test_settings_out_of_range_are_refused(register, value):
     mesh = Mesh(samples=1)

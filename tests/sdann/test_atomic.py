@@ -14,7 +14,12 @@ def test_makes_folders_and_leaves_nothing_else(tmp_path):
 def test_failure_keeps_the_old_file(tmp_path):
     target = tmp_path / "file.txt"
     target.write_text("old")
-    with pytest.raises(RuntimeError), atomic(target) as path:
-        path.write_text("half")
-        raise RuntimeError
+
+    def write() -> None:
+        with atomic(target) as path:
+            path.write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        write()
     assert target.read_text() == "old" and list(tmp_path.iterdir()) == [target]

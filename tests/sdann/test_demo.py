@@ -97,7 +97,7 @@ def test_report_stands_alone(result, tmp_path):
     assert "All models agree" in page and "conv2" in page and "2 x 2" in page
     for name in ("accuracy", "layers", "mesh", "busy"):
         assert (tmp_path / "plots" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
-    plots = {name: b"" for name in ("accuracy", "layers", "mesh", "busy")}
+    plots = dict.fromkeys(("accuracy", "layers", "mesh", "busy"), b"")
     result.failures.append("layer <b> differs")
     assert "layer &lt;b&gt; differs" in html_report(result, plots) and "All models agree" not in html_report(
         result, plots

@@ -17,7 +17,7 @@ def test_nearest_multiplier_by_exhaustion() -> None:
     half = 1 << BITS - 1
     allowed = [Fraction(m, 1 << s) for s in range(1, MAX_SHIFT + 1) for m in range(1 << BITS)
                       if m >= half or s == MAX_SHIFT]  # fmt: skip
-    for numerator in range(0, 31 * 8 + 1):
+    for numerator in range(31 * 8 + 1):
         for factor in (Fraction(numerator, 16), Fraction(numerator, 3000)):
             mult, shift = to_multiplier(factor, mult_bits=BITS, max_shift=MAX_SHIFT)
             assert 1 <= shift <= MAX_SHIFT and 0 <= mult < 1 << BITS

@@ -98,7 +98,9 @@ def test_image_of_another_chip_is_refused(small, build_dir):
 
 @pytest.mark.parametrize("scaled", [False, True])
 def test_16_bit_membrane(build_dir, scaled):
-    """Without scaled integration V saturates, flag and count are read back; with it, its own golden is met (eqs. 15-19)."""
+    """Without scaled integration V saturates, flag and count are read back; with it, its own golden is met (eqs.
+    15-19).
+    """
     wide = small_network()
     calibration = small_samples(wide, 20, seed=9)
     case = make_case(with_membrane(wide, 16, scaled=scaled, calibration=calibration))

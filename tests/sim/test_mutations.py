@@ -18,7 +18,9 @@ from sim.driver import ChipError
 from .conftest import Case
 
 
-def mutate(image: ProgramImage, layer: str, memory: Memory, address: int = 0, core: int = 0, **changes: int) -> ProgramImage:
+def mutate(
+    image: ProgramImage, layer: str, memory: Memory, address: int = 0, core: int = 0, **changes: int
+) -> ProgramImage:
     """``image`` with fields of one word changed; a name ``3__mult`` means field "3.mult", a value "^n" flips by xor."""
     layout = memory_layouts(image.config)[memory]
     entry = image.cores_of(layer)[core]
@@ -153,7 +155,9 @@ def test_read_out_sent_astray_ends_in_a_bounded_time_with_tile_and_step(small, s
     """An output core that does not read out: the run fails in the step where the flits are missing."""
     entry = small.image.cores_of("out")[0]
     image = mutate(small.image, "out", Memory.CORE, readout=0)
-    with pytest.raises(ChipError, match=rf"window \d+, step 0: .*read-out flits did not arrive.*\({entry.y}, {entry.x}\)"):
+    with pytest.raises(
+        ChipError, match=rf"window \d+, step 0: .*read-out flits did not arrive.*\({entry.y}, {entry.x}\)"
+    ):
         run(small, image, small_verilog, build_dir)
 
 

@@ -1,4 +1,4 @@
-"""Files for the commands: a tiny network that fits the `test` preset, its image, and a briefly trained float network."""
+"""Files for the commands: a tiny network for the `test` preset, its image, and a briefly trained float network."""
 
 import json
 from pathlib import Path
