@@ -4,6 +4,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import click
 
+from .bench import bench_command
 from .cosim import cosim_command
 from .demo import demo_command
 from .map import map_command
@@ -42,6 +43,6 @@ def main() -> None:
 
 
 for _command in (
-    demo_command, train_command, quantize_command, map_command, verilog_command, validate_command, cosim_command,
+    demo_command, train_command, quantize_command, map_command, verilog_command, validate_command, cosim_command, bench_command,
 ):  # fmt: skip
     main.add_command(_command)
