@@ -1,8 +1,7 @@
 """Two ways to put a part into a module: as its Amaranth object, or as a Verilog instance of a module made once.
 
 Amaranth gives every object a module of its own, so that the cost of a mesh of objects grows with its tiles.
-Instances of one
-generated module cost their wiring only.
+Instances of one generated module cost their wiring only.
 """
 
 from collections.abc import Callable, Mapping
@@ -11,6 +10,8 @@ from typing import Any
 from amaranth.hdl import ClockSignal, Instance, Module, ResetSignal, Shape, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import Out
+
+from .target import is_verilog
 
 __all__ = ["add_part"]
 
@@ -23,7 +24,7 @@ def _plain(signature: wiring.Signature) -> wiring.Signature:
             plain = wiring.Member(member.flow, Shape.cast(member.shape))
         else:
             plain = wiring.Member(wiring.Out, _plain(member.signature))  # `signature` is flipped already where needed
-        members[name] = plain.array(*member.dimensions) if member.dimensions else plain
+        members[name] = plain
     return wiring.Signature(members)
 
 
@@ -32,17 +33,20 @@ def add_part(
     name: str,
     make: Callable[[], wiring.Component],
     signature: wiring.Signature,
-    instance_of: str | None,
+    module: str,
+    platform: object,
+    *,
     links: Mapping[str, Any] | None = None,
+    parameters: Mapping[str, int] | None = None,
 ) -> Any:
     """Adds submodule ``name`` to ``m`` and returns the interface object to wire it by.
 
-    ``make`` builds the object, ``signature`` is its. With ``instance_of``, the name of a Verilog module with ports as
-    :func:`hdl.verilog.convert` names them, the object is not built. ``links``: members to connect to interface
-    objects of other parts (an instance then shares their signals, which is cheaper than connecting its own).
+    ``make`` builds the object, ``signature`` is its. For Verilog, an instance of ``module``, with ports as
+    :func:`hdl.verilog.convert` names them and ``parameters``, takes its place. ``links``: members to connect to
+    interface objects of other parts (an instance then shares their signals, which is cheaper than connecting its own).
     """
     links = links or {}
-    if instance_of is None:
+    if not is_verilog(platform):
         m.submodules[name] = part = make()
         for member, other in links.items():
             wiring.connect(m, getattr(part, member), other)
@@ -54,5 +58,6 @@ def add_part(
     for path, member, value in _plain(signature).flatten(part):
         flow = "o" if member.flow == Out else "i"
         ports[f"{flow}_{'__'.join(map(str, path))}"] = Value.cast(value)
-    m.submodules[name] = Instance(instance_of, **ports)
+    ports |= {f"p_{parameter}": value for parameter, value in (parameters or {}).items()}
+    m.submodules[name] = Instance(module, **ports)
     return part

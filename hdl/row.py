@@ -18,9 +18,11 @@ from .flit import flit_bits
 from .host import CommandWord
 from .tile import Tile, tile_signature
 
-__all__ = ["TILE_MODULE", "Row", "link_bundle", "row_signature"]
+__all__ = ["FIRST_ROW_MODULE", "ROW_MODULE", "TILE_MODULE", "Row", "link_bundle", "row_signature"]
 
 TILE_MODULE = "sdann_tile"
+ROW_MODULE = "sdann_row"
+FIRST_ROW_MODULE = "sdann_first_row"
 
 
 def link_bundle(config: ChipConfig, columns: int) -> wiring.Signature:
@@ -62,8 +64,6 @@ class Row(wiring.Component):
     config : ChipConfig
     first : bool
         Row 0: its column 0 is the host tile, outside; the bundles then begin with column 1.
-    instances : bool
-        Tiles as Verilog instances of ``sdann_tile``.
 
     Members
     -------
@@ -78,10 +78,9 @@ class Row(wiring.Component):
         The host tile's flag, on an equal footing with the row's tiles (first row only).
     """
 
-    def __init__(self, config: ChipConfig, *, first: bool, instances: bool = False) -> None:
+    def __init__(self, config: ChipConfig, *, first: bool) -> None:
         self.config = config
         self.first = first
-        self.instances = instances
         super().__init__(row_signature(config, first=first))
 
     def elaborate(self, platform):
@@ -92,10 +91,11 @@ class Row(wiring.Component):
         m.submodules.quiescence = quiescence = QuiescenceTree(inputs=config.cols)
         m.d.comb += [broadcast.i.eq(self.command), self.idle.eq(quiescence.o)]
         tiles: list[Any] = []
-        module = TILE_MODULE if self.instances else None
         for x in range(int(first), config.cols):
             links = {"i_west": tiles[-1].o_east, "o_west": tiles[-1].i_east} if tiles else {}
-            tile = add_part(m, f"tile_{x}", lambda: Tile(config), tile_signature(config), module, links)
+            tile = add_part(
+                m, f"tile_{x}", lambda: Tile(config), tile_signature(config), TILE_MODULE, platform, links=links
+            )
             m.d.comb += [
                 tile.x.eq(x),
                 tile.y.eq(self.y),

@@ -55,7 +55,7 @@ class Tile(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         m.submodules.router = router = Router(self.config)
-        m.submodules.core = core = Core(self.config)
+        m.submodules.neurons = core = Core(self.config)
         for direction in DIRECTIONS:
             connect(m, flipped(getattr(self, f"i_{direction}")), getattr(router, f"i_{direction}"))
             connect(m, getattr(router, f"o_{direction}"), flipped(getattr(self, f"o_{direction}")))

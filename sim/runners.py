@@ -21,7 +21,7 @@ VERILATOR_OPTIONS = (
     "-O3",
     "--x-assign", "fast", "--x-initial", "fast",  # repeatable runs; unknowns are Icarus's to find
     "-Wno-WIDTH", "-Wno-CASEINCOMPLETE",  # Amaranth's expressions rely on Verilog's implicit widths and defaults
-    "-Wno-UNSIGNED", "-Wno-CMPCONST",  # the host tile's coordinates are constants 0, so its router compares with 0
+    "-Wno-UNSIGNED",  # the host tile's coordinates are constants 0, so its router compares with 0
     "-Wno-PROCASSINIT",  # registers have a power-on value besides their reset
     "-Wno-UNOPTFLAT",  # about speed only: handshakes through one packed vector look like a loop
 )  # fmt: skip

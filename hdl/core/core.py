@@ -1,242 +1,228 @@
-"""The neuron core: memories, and the blocks that share their ports."""
+"""A core: everything of a tile but its router."""
 
-from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, unsigned
-from amaranth.lib import data, stream, wiring
-from amaranth.lib.memory import Memory as MemoryBlock
-from amaranth.lib.wiring import In, Out
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out, connect
 
 from ..config import ChipConfig, bits_for
 from ..flit import Flit, FlitKind
 from ..host import Command, CommandWord
-from ..program import (
-    Activations, CoreDescriptor, Counter, EdgeDescriptor, ISums, Membranes, Memory, Requant, Route, WRITABLE,
-    chunks_of, memory_depths, memory_layouts,
-)
-from .accumulate import Accumulator
+from ..program import WRITABLE, Memory
+from .accumulate import Accumulator, popcount
+from .address import AddressSetup
+from .counters import Counters
 from .emit import Emitter
-from .membrane import MembranePass
+from .load import Loader
+from .membrane import MembranePass, Pass
+from .respond import Responder
+from .storage import Storage
 
 __all__ = ["Core"]
 
 
 class Core(wiring.Component):
+    """Accumulates spikes that arrive, emits spikes of its activations, and on commands updates its neurons.
+
+    Who has the memories: a pass starts when nothing else that touches I, V or the back slot is under way, and
+    from the command on no flit is taken until the pass is over. It never waits for the network. Answers to READ wait
+    until all of the core is idle; they hold up nothing, so ejection never waits for injection.
+
+    Members
+    -------
+    i, o : streams of Flit
+        From and to the router's local port.
+    y, x : bits
+        Coordinates, constant.
+    command : CommandWord
+        A pulse of one cycle.
+    idle : bit
+        Nothing is under way, and all flits of earlier work were handed over. Low from the cycle after a command.
+    hop, dropped : numbers
+        From the router: flits sent to neighbours, and discarded, in this cycle.
+    """
+
     def __init__(self, config: ChipConfig) -> None:
         self.config = config
         super().__init__({
-            "i": In(stream.Signature(Flit(config))), "o": Out(stream.Signature(Flit(config))),
-            "y": In(bits_for(config.rows - 1)), "x": In(bits_for(config.cols - 1)),
-            "command": In(CommandWord(config)), "idle": Out(1), "hop": In(3), "dropped": In(1),
+            "i": In(stream.Signature(Flit(config))),
+            "o": Out(stream.Signature(Flit(config))),
+            "y": In(bits_for(config.rows - 1)),
+            "x": In(bits_for(config.cols - 1)),
+            "command": In(CommandWord(config)),
+            "idle": Out(1),
+            "hop": In(3),
+            "dropped": In(1),
         })  # fmt: skip
 
-    def elaborate(self, platform):
-        config = self.config
+    def elaborate(self, platform) -> Module:
         m = Module()
-        depths, layouts = memory_depths(config), memory_layouts(config)
-        lanes = config.lanes
-        core = Signal(CoreDescriptor(config))
-        edges = Signal(data.ArrayLayout(EdgeDescriptor(config), config.edges))
-
-        def memory(name, shape, depth):
-            m.submodules[name] = block = MemoryBlock(shape=shape, depth=depth, init=[])
-            return block
-
-        weight = memory("weight", layouts[Memory.WEIGHT].size, depths[Memory.WEIGHT])
-        isum = memory("isum", data.ArrayLayout(config.isum_bits, lanes), depths[Memory.ISUM])
-        membrane = memory("membrane", data.ArrayLayout(config.membrane_bits, lanes), depths[Memory.MEMBRANE])
-        neuron_bits = bits_for(config.neuron_words - 1)
-        act = memory("act", data.ArrayLayout(config.act_bits, lanes), 2 << neuron_bits)
-        constants = memory("constants", layouts[Memory.REQUANT].size, depths[Memory.REQUANT])
-        routes = memory("routes", layouts[Memory.ROUTE].size, depths[Memory.ROUTE])
-        weight_r, weight_w = weight.read_port(), weight.write_port()
-        isum_r, isum_w = isum.read_port(), isum.write_port(granularity=1)
-        membrane_r, membrane_w = membrane.read_port(), membrane.write_port(granularity=1)
-        act_r, act_w = act.read_port(), act.write_port(granularity=1)
-        constants_r, constants_w = constants.read_port(), constants.write_port()
-        routes_r, routes_w = routes.read_port(domain="comb"), routes.write_port()
-
+        config = self.config
+        m.submodules.storage = storage = Storage(config)
+        m.submodules.setup = setup = AddressSetup(config)
         m.submodules.accumulator = accumulator = Accumulator(config)
-        m.submodules.membrane_pass = passes = MembranePass(config)
+        m.submodules.membrane = membrane = MembranePass(config)
         m.submodules.emitter = emitter = Emitter(config)
+        m.submodules.loader = loader = Loader(config)
+        m.submodules.responder = responder = Responder(config)
+        m.submodules.counters = counters = Counters(config)
+        core = storage.core
+        for block in (setup, accumulator, membrane, emitter):
+            m.d.comb += block.core.eq(core)
 
-        # -- commands -------------------------------------------------------------------------------
+        # Commands. A stage beyond the last one has no valid sample.
+        front, first = Signal(), Signal()  # the slot to emit; bit-plane 0
+        pass_wanted, pass_kind = Signal(), Signal(Pass)
+        emit_wanted, readout_wanted, plane = Signal(), Signal(), Signal.like(self.command.plane)
         command = self.command
-        slot = Signal()  # the front slot, being emitted
-        first = Signal()
-        is_step, is_requant, is_clear = (command.op == op for op in (Command.STEP, Command.REQUANT, Command.CLEAR))
-        valids = Cat(Const(0, 1), command.valid)
-        integrates = core.enable & (core.stage != 0) & valids.bit_select(core.stage, 1)
-        emits = core.enable & command.valid.bit_select(core.stage, 1)
-        m.d.comb += [
-            passes.start.eq((is_step & ~command.first | is_requant) & integrates), passes.final.eq(is_requant),
-            passes.clear.eq(is_clear), passes.core.eq(core),
-            emitter.start.eq(is_step & emits), emitter.first.eq(command.first), emitter.plane.eq(command.plane),
-            emitter.core.eq(core), emitter.y.eq(self.y), emitter.x.eq(self.x),
-            accumulator.core.eq(core), accumulator.edges.eq(edges), accumulator.first.eq(first),
-        ]  # fmt: skip
-        with m.If(is_step):
-            m.d.sync += first.eq(command.first)
-            with m.If(command.first & core.enable & ((core.stage != 0) | command.valid[0])):
-                m.d.sync += slot.eq(~slot)
-        with m.If(is_clear):
-            m.d.sync += slot.eq(0)
-        pulse = command.op != Command.NONE
-
-        # -- flits in -------------------------------------------------------------------------------
-        flit = self.i.payload
-        kind = flit.kind
-        word = flit.payload.memory
-        settled = ~passes.busy & ~pulse
-        reading = Signal()  # a READ waits for, or sends, its answer
-        is_spike, is_write, is_read = (kind == k for k in (FlitKind.SPIKE, FlitKind.WRITE, FlitKind.READ))
-        m.d.comb += [
-            accumulator.i.payload.eq(flit.payload.spike),
-            accumulator.i.valid.eq(self.i.valid & is_spike & settled),
-            self.i.ready.eq(settled & Mux(is_spike, accumulator.i.ready, Mux(is_read, ~reading, 1))),
-        ]
-        accept = self.i.valid & self.i.ready
-        rejected = Signal(range(4))
-        writable = Signal()
-        write = Signal()
-        largest = max(chunks_of(config, memory_) for memory_ in WRITABLE)
-        staging = Signal(data.ArrayLayout(config.data_bits, largest))
-        merged = Signal(data.ArrayLayout(config.data_bits, largest))
-        m.d.comb += merged.eq(staging)
-        in_range = Signal()
-        with m.Switch(word.mem):
-            for mem in WRITABLE:
-                with m.Case(mem):
-                    m.d.comb += [
-                        in_range.eq((word.addr < depths[mem]) & (word.chunk < chunks_of(config, mem))),
+        emitted = (command.valid >> core.stage)[0]
+        integrated = ((command.valid << 1) >> core.stage)[0]
+        clear = Signal()
+        m.d.sync += [emit_wanted.eq(0), readout_wanted.eq(0)]
+        with m.Switch(command.op):
+            with m.Case(Command.CLEAR):
+                m.d.comb += clear.eq(1)
+                m.d.sync += [pass_wanted.eq(1), pass_kind.eq(Pass.CLEAR), front.eq(0), first.eq(0)]
+            with m.Case(Command.STEP):
+                m.d.sync += [first.eq(command.first), plane.eq(command.plane), pass_kind.eq(Pass.INTEGRATE)]
+                with m.If(core.enable):
+                    m.d.sync += [
+                        pass_wanted.eq(~command.first & integrated),
+                        emit_wanted.eq(emitted & ~core.readout),
+                        readout_wanted.eq(emitted & core.readout & command.first),
                     ]
-        for k in range(largest):
-            with m.If(word.chunk == k):
-                m.d.comb += merged[k].eq(word.data)
-        with m.If(accept & is_write):
-            m.d.sync += staging.eq(merged)
-            m.d.comb += write.eq(in_range & word.last)
-            with m.If(word.last):
-                m.d.sync += staging.eq(0)
-        full = merged.as_value()
-        m.d.comb += [
-            weight_w.addr.eq(word.addr), weight_w.data.eq(full), weight_w.en.eq(write & (word.mem == Memory.WEIGHT)),
-            constants_w.addr.eq(word.addr), constants_w.data.eq(full), constants_w.en.eq(write & (word.mem == Memory.REQUANT)),
-            routes_w.addr.eq(word.addr), routes_w.data.eq(full), routes_w.en.eq(write & (word.mem == Memory.ROUTE)),
-        ]  # fmt: skip
-        with m.If(write & (word.mem == Memory.CORE)):
-            m.d.sync += core.eq(full)
-        with m.If(write & (word.mem == Memory.EDGE)):
-            with m.Switch(word.addr):
-                for k in range(config.edges):
-                    with m.Case(k):
-                        m.d.sync += edges[k].eq(full)
-        bad_flit = accept & (is_write & ~in_range | (kind == FlitKind.READOUT))
+                    with m.If(command.first & ((core.stage != 0) | command.valid[0])):
+                        m.d.sync += front.eq(~front)
+            with m.Case(Command.REQUANT):
+                m.d.sync += [pass_wanted.eq(core.enable & integrated), pass_kind.eq(Pass.REQUANT)]
 
-        # -- flits out: answers when all else rests ---------------------------------------------------
-        asked = Signal(layouts_memory := flit.payload.memory.shape())
-        with m.If(accept & is_read):
-            m.d.sync += [reading.eq(1), asked.eq(word)]
-        calm = ~passes.busy & ~accumulator.busy & ~emitter.busy & ~pulse
-        answer_o = Signal()
-        answer = Signal(Flit(config))
-        fetch = Signal(range(3))
-        chunk = Signal.like(asked.chunk)
-        chunk_count = Signal.like(asked.chunk)
-        counter_values = Signal(config.counter_bits)
-        widest = max(layouts[mem].size for mem in Memory)
-        read_word = Signal(-(-widest // config.data_bits) * config.data_bits)
-        exists = Signal()
-        with m.Switch(asked.mem):
-            for mem in Memory:
-                with m.Case(mem):
-                    m.d.comb += [chunk_count.eq(chunks_of(config, mem) - 1), exists.eq(asked.addr < depths[mem])]
-        responding = reading & calm
-        with m.If(exists):
-            with m.Switch(asked.mem):
-                with m.Case(Memory.CORE):
-                    m.d.comb += read_word.eq(core)
-                with m.Case(Memory.EDGE):
-                    for k in range(config.edges):
-                        with m.If(asked.addr == k):
-                            m.d.comb += read_word.eq(edges[k])
-                with m.Case(Memory.ROUTE):
-                    m.d.comb += read_word.eq(routes_r.data)
-                with m.Case(Memory.REQUANT):
-                    m.d.comb += read_word.eq(constants_r.data)
-                with m.Case(Memory.WEIGHT):
-                    m.d.comb += read_word.eq(weight_r.data)
-                with m.Case(Memory.ACT):
-                    m.d.comb += read_word.eq(act_r.data)
-                with m.Case(Memory.ISUM):
-                    m.d.comb += read_word.eq(isum_r.data)
-                with m.Case(Memory.MEMBRANE):
-                    m.d.comb += read_word.eq(membrane_r.data)
-                with m.Case(Memory.COUNTER):
-                    m.d.comb += read_word.eq(counter_values)
-        r = answer.payload.readout
+        # Flits from the network, by kind. The second register cuts the path from the accumulator to `ready`.
+        held, flit, taken = Signal(), Signal(Flit(config)), Signal()
+        spare_held, spare = Signal(), Signal(Flit(config))
+        is_spike = flit.kind == FlitKind.SPIKE
         m.d.comb += [
-            answer.kind.eq(FlitKind.READOUT),
-            r.src_y.eq(self.y), r.src_x.eq(self.x), r.mem.eq(asked.mem), r.addr.eq(asked.addr), r.chunk.eq(chunk),
-            r.data.eq(read_word.word_select(chunk, config.data_bits)),
+            taken.eq(held & (~is_spike | setup.i.ready)),
+            self.i.ready.eq(~(spare_held | pass_wanted | membrane.busy)),
+            setup.i.valid.eq(held & is_spike), setup.i.payload.eq(flit.payload.spike),
+            loader.i.valid.eq(held & (flit.kind == FlitKind.WRITE)), loader.i.payload.eq(flit.payload.memory),
+            responder.read.eq(held & (flit.kind == FlitKind.READ)),
+            responder.read_mem.eq(flit.payload.memory.mem), responder.read_address.eq(flit.payload.memory.addr),
         ]  # fmt: skip
-        bad_read = Signal()
-        with m.If(responding):
-            with m.If(fetch != 2):
-                m.d.sync += fetch.eq(fetch + 1)
-            with m.Else():
-                m.d.comb += answer_o.eq(1)
-                with m.If(self.o.ready):
-                    m.d.sync += chunk.eq(chunk + 1)
-                    with m.If(chunk == chunk_count):
-                        m.d.comb += bad_read.eq(~exists)
-                        m.d.sync += [reading.eq(0), chunk.eq(0), fetch.eq(0)]
-        m.d.comb += [
-            self.o.valid.eq(emitter.o.valid | answer_o),
-            self.o.payload.eq(Mux(emitter.o.valid, emitter.o.payload, answer)),
-            emitter.o.ready.eq(self.o.ready),
-        ]
-        m.d.comb += rejected.eq(bad_flit + accumulator.rejected + bad_read)
-
-        # -- memory ports -----------------------------------------------------------------------------
-        m.d.comb += [
-            weight_r.addr.eq(Mux(responding, asked.addr, accumulator.weight_addr)),
-            accumulator.weight_data.eq(weight_r.data),
-            isum_r.addr.eq(Mux(responding, asked.addr, Mux(passes.busy, passes.addr, accumulator.isum_addr))),
-            accumulator.isum_data.eq(isum_r.data), passes.isum.eq(isum_r.data),
-            isum_w.addr.eq(Mux(passes.busy, passes.write_addr, accumulator.write_addr)),
-            isum_w.data.eq(Mux(passes.busy, 0, accumulator.write_data.as_value())),
-            isum_w.en.eq(Mux(passes.busy, passes.write_en, accumulator.write_en)),
-            membrane_r.addr.eq(Mux(responding, asked.addr, passes.addr)), passes.membrane.eq(membrane_r.data),
-            membrane_w.addr.eq(passes.write_addr), membrane_w.data.eq(passes.membrane_out.as_value()),
-            membrane_w.en.eq(passes.write_en),
-            constants_r.addr.eq(Mux(responding, asked.addr, passes.constants_addr)), passes.constants.eq(constants_r.data),
-            routes_r.addr.eq(Mux(responding, asked.addr, emitter.route_addr)), emitter.route.eq(routes_r.data),
-            act_r.addr.eq(Mux(responding, Cat(asked.addr[:neuron_bits], ~slot), Cat(emitter.addr, slot))),
-            act_r.en.eq(responding | emitter.read), emitter.word.eq(act_r.data),
-        ]  # fmt: skip
-        with m.If(passes.busy):
-            m.d.comb += [
-                act_w.addr.eq(Cat(passes.act_addr, Mux(passes.clearing, passes.clear_slot, ~slot))),
-                act_w.data.eq(passes.act_out.as_value()), act_w.en.eq(passes.act_en),
+        arrives = self.i.valid & self.i.ready
+        with m.If(taken | ~held):
+            m.d.sync += [
+                held.eq(spare_held | arrives),
+                flit.eq(Mux(spare_held, spare, self.i.payload)),
+                spare_held.eq(0),
             ]
+        with m.Elif(arrives):
+            m.d.sync += [spare_held.eq(1), spare.eq(self.i.payload)]
+
+        # Work.
+        quiet = Signal()  # nothing but a pass, emission or an answer is under way
+        m.d.comb += [
+            quiet.eq(~(held | spare_held | loader.en | setup.busy | accumulator.busy)),
+            membrane.start.eq(pass_wanted & quiet & ~responder.port), membrane.kind.eq(pass_kind),
+            membrane.back.eq(~front),
+            emitter.start.eq(emit_wanted), emitter.plane.eq(plane), responder.readout.eq(readout_wanted),
+            responder.words.eq(core.words), responder.y.eq(self.y), responder.x.eq(self.x),
+            responder.grant.eq(quiet & ~(pass_wanted | membrane.busy | emit_wanted | emitter.busy)),
+            accumulator.first.eq(first),
+        ]  # fmt: skip
+        with m.If(membrane.start):
+            m.d.sync += pass_wanted.eq(0)
+        connect(m, setup.o, accumulator.i)
+        self._connect_memories(m, storage, setup, accumulator, membrane, emitter, loader, responder, front, counters)
+
+        # Flits to the network: one register. Answers and emission never meet, read-out cores emit no spikes.
+        out_valid, out = Signal(), Signal(Flit(config))
+        room = Signal()
+        m.d.comb += [
+            self.o.valid.eq(out_valid), self.o.payload.eq(out), room.eq(~out_valid | self.o.ready),
+            responder.o.ready.eq(room), emitter.o.ready.eq(room & ~responder.o.valid),
+        ]  # fmt: skip
+        with m.If(room):
+            m.d.sync += out_valid.eq(responder.o.valid | emitter.o.valid)
+            m.d.sync += out.eq(Mux(responder.o.valid, responder.o.payload, emitter.o.payload))
+        m.d.comb += self.idle.eq(
+            quiet
+            & ~(pass_wanted | membrane.busy | emit_wanted | readout_wanted | emitter.busy | responder.busy | out_valid)
+        )
+
+        emission_waits = out_valid & ~self.o.ready & ((out.kind == FlitKind.SPIKE) | responder.front)
+        m.d.comb += [
+            counters.clear.eq(clear),
+            counters.sops.eq(accumulator.sops),
+            counters.spikes_in.eq(Mux(setup.accepted, popcount(setup.spikes_mask), 0)),
+            counters.spikes_out.eq(emitter.spikes),
+            counters.saturations.eq(membrane.saturated), counters.overflow.eq(membrane.saturated.any()),
+            counters.rejected.eq(
+                setup.rejected + loader.rejected + (responder.rejected | (held & (flit.kind == FlitKind.READOUT)))
+            ),
+            counters.busy.eq(accumulator.working), counters.stalled.eq(emission_waits),
+            counters.hops.eq(self.hop), counters.dropped.eq(self.dropped),
+        ]  # fmt: skip
+        return m
+
+    def _connect_memories(
+        self, m, storage, setup, accumulator, membrane, emitter, loader, responder, front, counters
+    ) -> None:
+        """Ports by the rules above: an answer to READ has all read ports for a cycle, a read-out that of ACT."""
+        asked = responder.port & ~responder.front
+        where = responder.address
+
+        # Read ports.
+        m.d.comb += [
+            storage.edge_address.eq(Mux(asked, where, setup.edge_address)), storage.edge_en.eq(asked | setup.edge_en),
+            storage.route_address.eq(Mux(asked, where, emitter.route_address)),
+            storage.requant_address.eq(Mux(asked, where, membrane.requant_address)),
+            storage.weight_address.eq(Mux(asked, where, accumulator.weight_address)),
+            storage.isum_address.eq(Mux(asked, where, Mux(membrane.busy, membrane.address, accumulator.read_address))),
+            storage.membrane_address.eq(Mux(asked, where, membrane.address)),
+            storage.act_address.eq(Cat(emitter.word_address, front)),
+            storage.act_en.eq(responder.port | emitter.word_en),
+            setup.edge.eq(storage.edge_read), emitter.route.eq(storage.route_read),
+            membrane.requant.eq(storage.requant_read), accumulator.weight.eq(storage.weight_read),
+            accumulator.read.eq(storage.isum_read), membrane.current.eq(storage.isum_read),
+            membrane.membrane.eq(storage.membrane_read), emitter.word.eq(storage.act_read),
+        ]  # fmt: skip
+        with m.If(responder.port):
+            slot = Mux(responder.front, front, ~front)
+            m.d.comb += storage.act_address.eq(Cat(where[: len(emitter.word_address)], slot))
+        counted = Signal(self.config.counter_bits)  # all chunks of an answer come from one moment
+        m.d.comb += counters.address.eq(where)
+        with m.If(responder.port & responder.fresh):
+            m.d.sync += counted.eq(counters.value)
+        m.d.comb += [responder.data.core.eq(storage.core), responder.data.counter.eq(counted)]
+        for memory in storage.MEMORIES:
+            name = memory.name.lower()
+            m.d.comb += getattr(responder.data, name).eq(getattr(storage, f"{name}_read"))
+
+        # Write ports: the loader's word, for the neurons' memories also passes and the accumulator.
+        for memory in WRITABLE:
+            name = memory.name.lower()
+            loads = loader.en & (loader.mem == memory)
+            m.d.comb += [
+                getattr(storage, f"{name}_write_en").eq(loads),
+                getattr(storage, f"{name}_write").eq(loader.word),
+            ]
+            if memory is not Memory.CORE:
+                m.d.comb += getattr(storage, f"{name}_write_address").eq(loader.address)
+        parts = self.config.requant_subwords
+        with m.If(loader.en & (loader.mem == Memory.ACT)):
+            slot_address = Cat(loader.address[: len(emitter.word_address)], ~front)
+            m.d.comb += [storage.act_write_en.eq((1 << parts) - 1), storage.act_write_address.eq(slot_address)]
         with m.Else():
             m.d.comb += [
-                act_w.addr.eq(Cat(word.addr[:neuron_bits], ~slot)), act_w.data.eq(full),
-                act_w.en.eq(Mux(write & (word.mem == Memory.ACT), (1 << lanes) - 1, 0)),
-            ]
-
-        # -- counters ---------------------------------------------------------------------------------
-        steps = {
-            Counter.SOPS: accumulator.sops, Counter.SPIKES_IN: accumulator.spikes, Counter.SPIKES_OUT: emitter.spikes,
-            Counter.SATURATIONS: passes.saturated, Counter.REJECTED: rejected, Counter.BUSY: accumulator.working,
-            Counter.STALLED: emitter.stalled, Counter.HOPS: self.hop, Counter.DROPPED: self.dropped,
-        }  # fmt: skip
-        for counter in Counter:
-            value = Signal(config.counter_bits, name=f"count_{counter.name.lower()}")
-            with m.If(is_clear):
-                m.d.sync += value.eq(0)
-            with m.Elif(passes.saturated.any() if counter is Counter.OVERFLOW else Const(counter in steps, 1)):
-                m.d.sync += value.eq(1 if counter is Counter.OVERFLOW else value + steps[counter])
-            with m.If(asked.addr == counter.value):
-                m.d.comb += counter_values.eq(value)
-        m.d.comb += self.idle.eq(calm & ~reading & ~self.i.valid)
-        return m
+                storage.act_write_en.eq(membrane.act_en), storage.act_write_address.eq(membrane.act_address),
+                storage.act_write.eq(membrane.act_write),
+            ]  # fmt: skip
+        m.d.comb += [
+            storage.membrane_write_en.eq(membrane.write_en), storage.membrane_write_address.eq(membrane.write_address),
+            storage.membrane_write.eq(membrane.membrane_write),
+            storage.isum_write_address.eq(membrane.write_address), storage.isum_write_en.eq(membrane.write_en),
+        ]  # fmt: skip
+        with m.If(accumulator.write_en):
+            m.d.comb += [
+                storage.isum_write_address.eq(accumulator.write_address),
+                storage.isum_write_en.eq((1 << parts) - 1), storage.isum_write.eq(accumulator.write),
+            ]  # fmt: skip

@@ -1,117 +1,124 @@
-"""Emission: one bit-plane of the front activation slot as bundles over the routes, or the values as read-out."""
+"""Emission: one bit-plane of the front activation slot becomes spike bundles."""
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal
-from amaranth.lib import stream, wiring
+from amaranth.hdl import Cat, Module, Signal
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..config import ChipConfig, bits_for
 from ..flit import Flit, FlitKind
-from ..program import Activations, CoreDescriptor, Memory, Route, chunks_of
+from ..program import Activations, CoreDescriptor, Route
+from .accumulate import popcount
+from .address import neuron_bits
 
-__all__ = ["Emitter"]
+__all__ = ["Emitter", "route_bits"]
+
+
+def route_bits(config: ChipConfig) -> int:
+    """Width of a route number."""
+    return bits_for(config.routes - 1)
 
 
 class Emitter(wiring.Component):
+    """Reads one word per cycle; a word without spikes costs that cycle only, another one costs one cycle per route.
+
+    Members
+    -------
+    core : CoreDescriptor
+    start, plane : bit, number
+        Starts emission of that bit of every activation while not ``busy``.
+    word_address, word_en, word : memory port
+        Front slot: ``word`` follows ``word_address`` by one cycle and holds while ``word_en`` is low.
+    route_address, route : memory port
+        Routes, one cycle of latency.
+    o : stream of Flit
+    busy : bit
+    spikes : number
+        Spikes of the word whose emission begins in this cycle.
+    """
+
     def __init__(self, config: ChipConfig) -> None:
         self.config = config
         super().__init__({
-            "start": In(1), "first": In(1), "plane": In(range(config.time_steps)),
-            "y": In(bits_for(config.rows - 1)), "x": In(bits_for(config.cols - 1)),
             "core": In(CoreDescriptor(config)),
-            "addr": Out(bits_for(config.neuron_words - 1)), "read": Out(1), "word": In(Activations(config)),
-            "route_addr": Out(bits_for(config.routes - 1)), "route": In(Route(config)),
+            "start": In(1),
+            "plane": In(max(1, (config.time_steps - 1).bit_length())),
+            "word_address": Out(neuron_bits(config)),
+            "word_en": Out(1),
+            "word": In(Activations(config)),
+            "route_address": Out(route_bits(config)),
+            "route": In(Route(config)),
             "o": Out(stream.Signature(Flit(config))),
-            "busy": Out(1), "stalled": Out(1), "spikes": Out(bits_for(config.lanes)),
+            "busy": Out(1),
+            "spikes": Out(bits_for(config.lanes)),
         })  # fmt: skip
 
-    def elaborate(self, platform):
-        config = self.config
+    def elaborate(self, platform) -> Module:
         m = Module()
-        core = self.core
-        active, loaded, fresh = Signal(), Signal(), Signal()
-        readout = Signal()
-        plane = Signal(range(config.time_steps))
-        index = Signal(bits_for(config.neuron_words))  # next word to read
-        yy, xx, gg = Signal.like(core.height), Signal.like(core.width), Signal.like(core.groups)  # of the word at hand
-        number = Signal(bits_for(config.neuron_words))  # of the word at hand
-        choice = Signal(bits_for(max(config.routes, chunks_of(config, Memory.ACT))))
+        config, core = self.config, self.core
+        nb = neuron_bits(config)
+        side, group_bits = bits_for(config.map_side - 1), bits_for(config.map_groups - 1)
+        position = data.StructLayout({"y": side, "x": side, "group": group_bits})
 
-        bits = Signal(config.lanes)
-        for lane in range(config.lanes):
-            m.d.comb += bits[lane].eq(self.word[lane].bit_select(plane, 1))
-        free = Signal()
-        m.d.comb += free.eq(~self.o.valid | self.o.ready)
-        with m.If(self.o.ready):
-            m.d.sync += self.o.valid.eq(0)
+        # 1: the word being read, at region coordinates (y, x, group).
+        walking, plane = Signal(), Signal.like(self.plane)
+        word, here = Signal(nb + 1), Signal(position)
+        read_valid, read_at, read_ready = Signal(), Signal(position), Signal()
+        m.d.comb += [self.word_address.eq(word), self.word_en.eq(read_ready)]
+        with m.If(self.start & ~self.busy):
+            m.d.sync += [walking.eq(core.words != 0), plane.eq(self.plane), word.eq(0), here.eq(0)]
+        with m.Elif(walking & read_ready):
+            m.d.sync += [word.eq(word + 1), walking.eq(word + 1 < core.words), here.group.eq(here.group + 1)]
+            with m.If(here.group + 1 >= core.groups):
+                m.d.sync += [here.group.eq(0), here.x.eq(here.x + 1)]
+                with m.If(here.x + 1 >= core.width):
+                    m.d.sync += [here.x.eq(0), here.y.eq(here.y + 1)]
 
-        y, x = Signal(bits_for(config.map_side - 1)), Signal(bits_for(config.map_side - 1))
-        g = Signal(bits_for(config.map_groups - 1))
-        m.d.comb += [y.eq(core.y0 + yy), x.eq(core.x0 + xx), g.eq(core.group0 + gg)]
-        route = self.route
-        match = Signal()
-        m.d.comb += match.eq(
-            (choice < core.routes)
-            & (route.y0 <= y) & (y <= route.y1) & (route.x0 <= x) & (x <= route.x1)
-            & (route.group0 <= g) & (g <= route.group1)
-        )  # fmt: skip
-        chunks = chunks_of(config, Memory.ACT)
-        done = Signal()  # the word at hand needs no further cycle
-        send = Signal()
+        # 2: its spikes, in map coordinates.
+        mask = Signal(config.lanes)
+        scan_valid, scan_at, scan_mask, scan_ready = Signal(), Signal(position), Signal(config.lanes), Signal()
         m.d.comb += [
-            self.route_addr.eq(choice),
-            send.eq(loaded & Mux(readout, 1, match & (bits != 0))),
-            done.eq(
-                loaded
-                & Mux(
-                    readout,
-                    free & (choice == chunks - 1),
-                    (bits == 0) | ((choice + 1 >= core.routes) & (free | ~match)),
-                )
-            ),
-            self.stalled.eq(send & ~free),
+            mask.eq(Cat((self.word[n] >> plane)[0] for n in range(config.lanes))),
+            read_ready.eq(~read_valid | ~mask.any() | scan_ready),
         ]
-        payload = Signal(Flit(config))
-        with m.If(readout):
-            r = payload.payload.readout
-            m.d.comb += [
-                payload.kind.eq(FlitKind.READOUT),
-                r.src_y.eq(self.y), r.src_x.eq(self.x), r.mem.eq(Memory.ACT), r.addr.eq(number), r.chunk.eq(choice),
-                r.data.eq(self.word.as_value().word_select(choice, config.data_bits)),
-            ]  # fmt: skip
-        with m.Else():
-            s = payload.payload.spike
-            m.d.comb += [
-                payload.kind.eq(FlitKind.SPIKE), payload.dst.eq(route.dst),
-                s.edge.eq(route.edge), s.y.eq(y), s.x.eq(x), s.group.eq(g), s.mask.eq(bits),
-            ]  # fmt: skip
-        with m.If(send & free):
-            m.d.sync += [self.o.valid.eq(1), self.o.payload.eq(payload)]
-        with m.If(loaded & ~done & (~send | free)):
-            m.d.sync += choice.eq(choice + 1)
-
-        advance = Signal()
-        m.d.comb += [advance.eq(~loaded | done), self.addr.eq(index), self.read.eq(active & advance)]
-        # A word's spikes are counted once, in the cycle that ends its first route.
-        counted = loaded & ~readout & (choice == 0) & (done | ~send | free)
-        m.d.comb += self.spikes.eq(Mux(counted, sum(bits[i] for i in range(config.lanes)), 0))
-        with m.If(advance):
-            m.d.sync += [loaded.eq(active), choice.eq(0)]
-            with m.If(loaded):  # the word at hand is finished: coordinates of the next one
-                m.d.sync += [number.eq(number + 1), gg.eq(gg + 1)]
-                with m.If(gg == core.groups - 1):
-                    m.d.sync += [gg.eq(0), xx.eq(xx + 1)]
-                    with m.If(xx == core.width - 1):
-                        m.d.sync += [xx.eq(0), yy.eq(yy + 1)]
-            with m.If(active):
-                m.d.sync += index.eq(index + 1)
-                with m.If(index == core.words - 1):
-                    m.d.sync += active.eq(0)
-        with m.If(self.start):
+        with m.If(read_ready):
+            m.d.sync += [read_valid.eq(walking), read_at.eq(here)]
+        with m.If(scan_ready):
             m.d.sync += [
-                active.eq((core.words != 0) & (~core.readout | self.first)),
-                readout.eq(core.readout), plane.eq(self.plane),
-                index.eq(0), number.eq(0), yy.eq(0), xx.eq(0), gg.eq(0), choice.eq(0),
+                scan_valid.eq(read_valid & mask.any()), scan_mask.eq(mask),
+                scan_at.y.eq(core.y0 + read_at.y), scan_at.x.eq(core.x0 + read_at.x),
+                scan_at.group.eq(core.group0 + read_at.group),
             ]  # fmt: skip
-        m.d.comb += self.busy.eq(active | loaded | self.o.valid)
-        return m
 
+        # 3: routes, one per cycle. The memory reads the next one while this one is compared.
+        index, index_next = Signal(route_bits(config)), Signal(route_bits(config))
+        match, step, last_route = Signal(), Signal(), Signal()
+        route = self.route
+        m.d.comb += [
+            match.eq(
+                (core.routes != 0)
+                & (route.y0 <= scan_at.y) & (scan_at.y <= route.y1)
+                & (route.x0 <= scan_at.x) & (scan_at.x <= route.x1)
+                & (route.group0 <= scan_at.group) & (scan_at.group <= route.group1)
+            ),
+            self.o.valid.eq(scan_valid & match),
+            step.eq(scan_valid & (~match | self.o.ready)),
+            last_route.eq((index + 1 >= core.routes) | (index == config.routes - 1)),
+            scan_ready.eq(~scan_valid | (step & last_route)),
+            self.route_address.eq(index_next),
+            index_next.eq(index),
+        ]  # fmt: skip
+        with m.If(step):
+            m.d.comb += index_next.eq(index + 1)
+            with m.If(last_route):
+                m.d.comb += index_next.eq(0)
+        m.d.sync += index.eq(index_next)
+        with m.If(step & (index == 0)):
+            m.d.comb += self.spikes.eq(popcount(scan_mask))
+        flit = self.o.payload
+        spike = flit.payload.spike
+        m.d.comb += [
+            flit.kind.eq(FlitKind.SPIKE), flit.dst.eq(route.dst), spike.edge.eq(route.edge),
+            spike.y.eq(scan_at.y), spike.x.eq(scan_at.x), spike.group.eq(scan_at.group), spike.mask.eq(scan_mask),
+            self.busy.eq(walking | read_valid | scan_valid),
+        ]  # fmt: skip
+        return m

@@ -1,129 +1,186 @@
-"""Membrane pass: integrates I(t) into V at a step's end; at a window's end also requantizes; clears at start."""
+"""Passes over all neurons: integration at a step's boundary, requantization, clearing."""
 
-from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, signed, unsigned
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from amaranth.hdl import Array, Cat, Module, Signal, signed, unsigned
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..config import ChipConfig, bits_for
 from ..neuron import MembraneUpdate, RequantMultiply, RequantRound, ScaleCurrent, current_bits, product_bits
-from ..program import Activations, CoreDescriptor, ISums, Membranes, Requant, memory_depths, Memory
+from ..program import Activations, CoreDescriptor, ISums, Membranes, Requant
+from .accumulate import popcount
+from .address import neuron_bits
 
-__all__ = ["MembranePass"]
+if TYPE_CHECKING:  # Amaranth has no type stubs; its enumerations look like the standard library's
+    import enum
+else:
+    from amaranth.lib import enum
+
+__all__ = ["MembranePass", "Pass", "act_address_bits", "requant_address_bits"]
+
+
+class Pass(enum.Enum, shape=2):  # type: ignore[call-arg]
+    """What a pass does to each neuron."""
+
+    INTEGRATE = 0  # V <- sat(2V + s1(I)), I <- 0
+    REQUANT = 1  # the same, then activation <- requant(V), V <- 0
+    CLEAR = 2  # I, V, both activation slots <- 0
+
+
+def requant_address_bits(config: ChipConfig) -> int:
+    """Width of an address of the requantization constants."""
+    return bits_for(config.group_words * config.requant_subwords - 1)
+
+
+def act_address_bits(config: ChipConfig) -> int:
+    """Width of an activation address: the slot is the top bit."""
+    return neuron_bits(config) + 1
 
 
 class MembranePass(wiring.Component):
+    """Walks the neuron words, ``requant_lanes`` neurons per cycle, in a pipeline of six registers.
+
+    Members
+    -------
+    core : CoreDescriptor
+    start, kind : bit, Pass
+        Starts a pass while not ``busy``. The memories belong to the pass until it is over.
+    back : bit
+        Slot that requantized activations go to.
+    address, current, membrane : memory port
+        Reads the words of I and V, one cycle of latency.
+    requant_address, requant : memory port
+        Reads the constants, one cycle of latency.
+    write_en, write_address, membrane_write : memory port
+        Writes V, and I to zero: one enable per ``requant_lanes`` lanes.
+    act_en, act_address, act_write : memory port
+        Writes activations: one enable per ``requant_lanes`` lanes.
+    busy : bit
+    saturated : number
+        Neurons that saturate in this cycle.
+    """
+
     def __init__(self, config: ChipConfig) -> None:
         self.config = config
-        neuron = bits_for(config.neuron_words - 1)
-        constants = bits_for(memory_depths(config)[Memory.REQUANT] - 1)
+        subwords, nb = config.requant_subwords, neuron_bits(config)
         super().__init__({
-            "start": In(1), "final": In(1), "clear": In(1),
             "core": In(CoreDescriptor(config)),
+            "start": In(1),
+            "kind": In(Pass),
+            "back": In(1),
+            "address": Out(nb),
+            "current": In(ISums(config)),
+            "membrane": In(Membranes(config)),
+            "requant_address": Out(requant_address_bits(config)),
+            "requant": In(Requant(config)),
+            "write_en": Out(subwords),
+            "write_address": Out(nb),
+            "membrane_write": Out(Membranes(config)),
+            "act_en": Out(subwords),
+            "act_address": Out(act_address_bits(config)),
+            "act_write": Out(Activations(config)),
             "busy": Out(1),
-            "addr": Out(neuron), "isum": In(ISums(config)), "membrane": In(Membranes(config)),
-            "constants_addr": Out(constants), "constants": In(Requant(config)),
-            "write_addr": Out(neuron), "write_en": Out(config.lanes), "membrane_out": Out(Membranes(config)),
-            "act_addr": Out(neuron), "act_en": Out(config.lanes), "act_out": Out(Activations(config)),
-            "clear_slot": Out(1), "clearing": Out(1),
             "saturated": Out(bits_for(config.requant_lanes)),
         })  # fmt: skip
 
-    def elaborate(self, platform):
-        config = self.config
+    def elaborate(self, platform) -> Module:
         m = Module()
-        core = self.core
-        subs, width = config.requant_subwords, config.requant_lanes
+        config, core = self.config, self.core
+        subwords, width, nb = config.requant_subwords, config.requant_lanes, neuron_bits(config)
+        sub_bits = bits_for(subwords - 1)
 
-        # -- walk -----------------------------------------------------------------------------------
-        active, clearing, final = Signal(), Signal(), Signal()
-        word = Signal(bits_for(config.neuron_words))
-        sub = Signal(range(subs)) if subs > 1 else Const(0, 1)
-        group = Signal(bits_for(config.group_words))
-        slot = Signal()
-        last_sub = sub == subs - 1
-        last_word = word == core.words - 1
-        with m.If(active):
-            with m.If(last_sub):
-                if subs > 1:
-                    m.d.sync += sub.eq(0)
-                m.d.sync += [word.eq(word + 1), group.eq(Mux(group == core.groups - 1, 0, group + 1))]
-                with m.If(last_word):
-                    m.d.sync += active.eq(0)
+        # Walk: word, sub-word, and the word's group with its constants' address.
+        walking, kind = Signal(), Signal(Pass)
+        word, sub, group = Signal(nb + 1), Signal(sub_bits), Signal(bits_for(config.group_words))
+        last_sub = Signal()
+        m.d.comb += last_sub.eq((kind == Pass.CLEAR) | (sub == subwords - 1))
+        with m.If(self.start & ~self.busy):
+            # CLEAR walks both activation slots and so I and V twice.
+            m.d.sync += [kind.eq(self.kind), word.eq(0), sub.eq(0), group.eq(0), self.requant_address.eq(0)]
+            m.d.sync += walking.eq((self.kind == Pass.CLEAR) | (core.words != 0))
+        with m.Elif(walking):
+            last_word = Signal()
+            end = Signal(nb + 1)
+            with m.If(kind == Pass.CLEAR):
+                m.d.comb += last_word.eq(word.all())
             with m.Else():
-                if subs > 1:
-                    m.d.sync += sub.eq(sub + 1)
-        with m.Elif(clearing):
-            m.d.sync += word.eq(word + 1)
-            with m.If(word == config.neuron_words - 1):
-                m.d.sync += [word.eq(0), slot.eq(~slot)]
-                with m.If(slot):
-                    m.d.sync += clearing.eq(0)
-        with m.Elif(self.start):
-            m.d.sync += [word.eq(0), group.eq(0), final.eq(self.final), active.eq(core.words != 0)]
-            if subs > 1:
-                m.d.sync += sub.eq(0)
-        with m.Elif(self.clear):
-            m.d.sync += [word.eq(0), slot.eq(0), clearing.eq(1)]
-        m.d.comb += [
-            self.addr.eq(word),
-            self.constants_addr.eq(group * subs + sub),
-            self.clearing.eq(clearing), self.clear_slot.eq(slot),
-        ]
+                m.d.comb += [end.eq(core.words), last_word.eq(word + 1 >= end)]
+            m.d.sync += [sub.eq(sub + 1), self.requant_address.eq(self.requant_address + 1)]
+            with m.If(last_sub):
+                m.d.sync += [sub.eq(0), word.eq(word + 1), group.eq(group + 1), walking.eq(~last_word)]
+                with m.If(group + 1 >= core.groups):
+                    m.d.sync += [group.eq(0), self.requant_address.eq(0)]
+        m.d.comb += self.address.eq(word)
 
-        # -- pipeline: read, scale, update (write V), multiply, round (write activation) -------------
-        stages = 4
-        valid = [Signal(name=f"valid{k}") for k in range(stages)]
-        addr = [Signal(bits_for(config.neuron_words - 1), name=f"addr{k}") for k in range(stages)]
-        subk = [Signal(range(max(subs, 2)), name=f"sub{k}") for k in range(stages)]
-        consts = [Signal(Requant(config), name=f"constants{k}") for k in range(1, stages)]
-        m.d.sync += [valid[0].eq(active), addr[0].eq(word), subk[0].eq(sub)]
-        for k in range(1, stages):
-            m.d.sync += [addr[k].eq(addr[k - 1]), subk[k].eq(subk[k - 1])]
-            m.d.sync += valid[k].eq(valid[k - 1] & (1 if k < 2 else final))
-        m.d.sync += [consts[0].eq(self.constants), consts[1].eq(consts[0]), consts[2].eq(consts[1])]
+        # The pipeline: where each stage's neurons are. 1 memory, 2 selected, 3 scaled, 4 integrated, 5 product, 6 done.
+        place = data.StructLayout({"valid": 1, "word": nb, "sub": sub_bits})
+        stage = [Signal(place, name=f"stage_{n}") for n in range(6)]
+        m.d.comb += [stage[0].valid.eq(walking & (kind != Pass.CLEAR)), stage[0].word.eq(word), stage[0].sub.eq(sub)]
+        for n in range(1, 6):
+            m.d.sync += stage[n].eq(stage[n - 1])
+        m.d.comb += self.busy.eq(walking | Cat(s.valid for s in stage).any())
 
-        saturations = []
-        enable_v, enable_a = Signal(config.lanes), Signal(config.lanes)
-        with m.If(valid[1]):
-            m.d.comb += enable_v.eq(((1 << width) - 1) << (subk[1] * width))
-        with m.If(valid[3]):
-            m.d.comb += enable_a.eq(((1 << width) - 1) << (subk[3] * width))
-        for lane in range(width):
-            m.submodules[f"scale{lane}"] = scale = ScaleCurrent(config)
-            m.submodules[f"update{lane}"] = update = MembraneUpdate(config)
-            m.submodules[f"multiply{lane}"] = multiply = RequantMultiply(config)
-            m.submodules[f"round{lane}"] = rounding = RequantRound(config)
-            current = Signal(signed(current_bits(config)), name=f"current{lane}")
-            v = Signal(signed(config.membrane_bits), name=f"v{lane}")
-            v_final = Signal(signed(config.membrane_bits), name=f"v_final{lane}")
-            product = Signal(signed(product_bits(config)), name=f"product{lane}")
-            base = (subk[0] * width)[: bits_for(config.lanes - 1)]
+        def subword(memory_word):
+            return Array(Cat(memory_word[s * width + n] for n in range(width)) for s in range(subwords))[stage[1].sub]
+
+        currents = Signal(data.ArrayLayout(signed(config.isum_bits), width))
+        membranes = Signal(data.ArrayLayout(signed(config.membrane_bits), width))
+        constants = [Signal(Requant(config), name=f"constants_{n}") for n in range(2, 6)]
+        m.d.sync += [
+            currents.as_value().eq(subword(self.current)), membranes.as_value().eq(subword(self.membrane)),
+            constants[0].eq(self.requant),
+        ]  # fmt: skip
+        m.d.sync += [b.eq(a) for a, b in pairwise(constants)]
+
+        saturated = Signal(width)
+        for n in range(width):
+            m.submodules[f"scale_{n}"] = scale = ScaleCurrent(config)
+            m.submodules[f"update_{n}"] = update = MembraneUpdate(config)
+            m.submodules[f"multiply_{n}"] = multiply = RequantMultiply(config)
+            m.submodules[f"round_{n}"] = rounding = RequantRound(config)
+            scaled = Signal(signed(current_bits(config)), name=f"scaled_{n}")
+            delayed = Signal(signed(config.membrane_bits), name=f"delayed_{n}")
+            integrated = Signal(signed(config.membrane_bits), name=f"integrated_{n}")
+            product = Signal(signed(product_bits(config)), name=f"product_{n}")
+            act = Signal(unsigned(config.act_bits), name=f"act_{n}")
             m.d.comb += [
-                scale.i.eq(self.isum[base + lane] if subs > 1 else self.isum[lane]),
-                scale.scaled.eq(core.scaled), scale.mult1.eq(core.mult1), scale.shift1.eq(core.shift1),
-                update.v.eq(v), update.current.eq(current),
-                multiply.v.eq(v_final), multiply.mult.eq(consts[1][lane].mult),
-                multiply.bias.eq(consts[1][lane].bias), multiply.bias_in_sum.eq(core.bias_in_sum),
-                rounding.product.eq(product), rounding.shift.eq(consts[2][lane].shift),
-                rounding.bias.eq(consts[2][lane].bias), rounding.bias_in_sum.eq(core.bias_in_sum),
-                rounding.lo.eq(core.lo), rounding.hi.eq(core.hi), rounding.rot.eq(core.rot), rounding.drlo.eq(core.drlo),
+                scale.i.eq(currents[n]), scale.scaled.eq(core.scaled), scale.mult1.eq(core.mult1),
+                scale.shift1.eq(core.shift1), update.v.eq(delayed), update.current.eq(scaled),
+                saturated[n].eq(update.saturated & stage[3].valid),
+                multiply.v.eq(integrated), multiply.mult.eq(constants[2][n].mult),
+                multiply.bias.eq(constants[2][n].bias),
+                multiply.bias_in_sum.eq(core.bias_in_sum),
+                rounding.product.eq(product), rounding.shift.eq(constants[3][n].shift),
+                rounding.bias.eq(constants[3][n].bias), rounding.bias_in_sum.eq(core.bias_in_sum),
+                rounding.lo.eq(core.lo), rounding.hi.eq(core.hi), rounding.rot.eq(core.rot),
+                rounding.drlo.eq(core.drlo),
             ]  # fmt: skip
             m.d.sync += [
-                current.eq(scale.current),
-                v.eq(self.membrane[base + lane] if subs > 1 else self.membrane[lane]),
-                v_final.eq(update.v_next),
-                product.eq(multiply.product),
-            ]
-            for s in range(subs):
-                m.d.comb += [
-                    self.membrane_out[s * width + lane].eq(Mux(final | clearing, 0, update.v_next)),
-                    self.act_out[s * width + lane].eq(Mux(clearing, 0, rounding.a)),
-                ]
-            saturations.append(update.saturated & valid[1])
-        m.d.comb += [
-            self.saturated.eq(sum(saturations)),
-            self.write_addr.eq(Mux(clearing, word, addr[1])), self.write_en.eq(Mux(clearing, ~0, enable_v)),
-            self.act_addr.eq(Mux(clearing, word, addr[3])), self.act_en.eq(Mux(clearing, ~0, enable_a)),
-            self.busy.eq(active | clearing | Cat(*valid).any()),
-        ]  # fmt: skip
+                scaled.eq(scale.current), delayed.eq(membranes[n]), integrated.eq(update.v_next),
+                product.eq(multiply.product), act.eq(rounding.a),
+            ]  # fmt: skip
+            for s in range(subwords):
+                with m.If(kind == Pass.INTEGRATE):
+                    m.d.comb += self.membrane_write[s * width + n].eq(integrated)
+                with m.If(kind == Pass.REQUANT):
+                    m.d.comb += self.act_write[s * width + n].eq(act)
+
+        m.d.comb += self.saturated.eq(popcount(saturated))
+        done = Signal(place)
+        m.d.sync += done.eq(stage[5])
+        with m.If(kind == Pass.CLEAR):
+            m.d.comb += [
+                self.write_en.eq(walking.replicate(subwords)), self.write_address.eq(word),
+                self.act_en.eq(walking.replicate(subwords)), self.act_address.eq(word),
+            ]  # fmt: skip
+        with m.Else():
+            m.d.comb += [
+                self.write_en.eq(stage[4].valid << stage[4].sub), self.write_address.eq(stage[4].word),
+                self.act_en.eq((done.valid & (kind == Pass.REQUANT)) << done.sub),
+                self.act_address.eq(Cat(done.word, self.back)),
+            ]  # fmt: skip
+        with m.If(done.valid):
+            m.d.comb += self.busy.eq(1)
         return m

@@ -12,6 +12,8 @@ from amaranth.lib.wiring import In, Out
 import hdl.verilog
 from hdl.barrier import BroadcastTree, QuiescenceTree
 from hdl.config import PRESETS
+from hdl.host_tile import HostTile
+from hdl.memory import Ram
 from hdl.neuron import MembraneUpdate, RequantMultiply, RequantRound, ScaleCurrent
 from hdl.router import Router
 from hdl.verilog import ConversionError, convert
@@ -27,6 +29,8 @@ DESIGNS = {
     "requant_round": lambda: RequantRound(CONFIG),
     "quiescence": lambda: QuiescenceTree(inputs=6),
     "broadcast": lambda: BroadcastTree(unsigned(9), outputs=5),
+    "ram": lambda: Ram(shape=12, depth=5, parts=3),
+    "host_tile": lambda: HostTile(CONFIG, round_trip=7),
 }
 
 

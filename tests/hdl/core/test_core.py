@@ -1,0 +1,77 @@
+"""Whole windows of one core against :mod:`reference`: every descriptor feature, stalls on both streams."""
+
+import random
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from harness import Bench
+from scenario import CONFIG, Scenario
+
+NARROW = CONFIG.replace(membrane_bits=12)
+CASES = {
+    "plain": {},
+    "kernel_5": {"kernel": 5, "size": (3, 4), "groups": 1},
+    "kernel_4_groups": {"kernel": 4, "size": (2, 2), "groups": 3, "source": 2},
+    "stride_2": {"stride": 2, "kernel": 3, "size": (3, 2), "groups": 2},
+    "stride_4": {"stride": 4, "kernel": 2, "size": (2, 2)},
+    "many_sources": {"kernel": 2, "source": 11, "groups": 2, "size": (2, 3)},
+    "two_edges": {"edges": 2, "kernel": 2, "groups": 2, "source": 6},
+    "linear": {"kernel": 4, "size": (1, 1), "groups": 3, "source": 4},
+    "depthwise": {"depthwise": True, "kernel": 3, "groups": 3},
+    "depthwise_stride": {"depthwise": True, "kernel": 2, "stride": 2, "groups": 2, "edges": 2},
+    "signed_edge": {"signed": True, "edges": 2, "source": 3, "kernel": 2},
+    "signed_output": {"lo": -128, "hi": 127, "bias_in_sum": True},
+    "scaled": {"scaled": True, "mult1": 40000, "shift1": 20},
+    "narrow": {"config": NARROW, "scaled": True, "mult1": 40000, "shift1": 17, "kernel": 3, "size": (2, 2)},
+    "narrow_wraps": {"config": CONFIG.replace(membrane_bits=14, isum_bits=12), "kernel": 3},
+    "rot": {"rot": 3, "bias_in_sum": True},
+    "drlo": {"rot": 1, "drlo": 2},
+    "steps_5": {"steps": 5, "hi": 31},
+    "one_part": {"config": CONFIG.replace(requant_lanes=4, neuron_words=50)},
+    "four_parts": {"config": CONFIG.replace(requant_lanes=1), "size": (2, 2)},
+    "readout": {"readout": True, "lo": -128, "hi": 127},
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_windows(name: str) -> None:
+    scenario = Scenario(sum(map(ord, name)), **CASES[name])
+    scenario.run()
+    assert scenario.layer.sops > 0 and scenario.spikes_in > 0
+    if name.startswith("narrow"):
+        assert scenario.layer.saturations > 0
+    if name != "readout":
+        assert scenario.spikes_out > 0
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_random_layers_without_stalls(seed: int) -> None:
+    rng = random.Random(seed)
+    Scenario(100 + seed, kernel=rng.randint(1, 4), stride=rng.choice((1, 2)), edges=rng.randint(1, 2), groups=1).run(
+        0.0
+    )
+
+
+@pytest.mark.parametrize("fault", ["weight", "bias", "spike"])
+def test_a_mutation_is_caught(fault: str) -> None:
+    scenario = Scenario(7, kernel=2, source=3, size=(2, 2))
+    edge = scenario.layer.edges[0]
+    load = scenario.load
+
+    def faulty(bench: Bench) -> None:
+        load(bench)  # the chip gets the right program, the model a wrong one
+        if fault == "weight":
+            edge.weights[0, 0, 0, 0] ^= 1
+        elif fault == "bias":
+            scenario.layer.bias[0] += 1
+        else:
+            bundles = scenario.bundles
+            scenario.bundles = lambda *of: bundles(*of)[1:]
+
+    scenario.load = faulty
+    with pytest.raises(AssertionError, match="seed 7"):
+        scenario.run(0.0)
