@@ -16,8 +16,7 @@ __all__ = ["HostTile"]
 
 class HostTile(wiring.Component):
     """Where the host meets the network. The bridge is the router's LOCAL port, never a mesh edge: an edge host would
-    add
-    a Y->X turn, and mixed traffic could then deadlock.
+    add a Y->X turn, and mixed traffic could then deadlock.
 
     Members
     -------

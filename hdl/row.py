@@ -1,8 +1,7 @@
 """One row of the mesh: tiles side by side, and the row's share of the broadcast and quiescence trees.
 
 All rows but the first are one module, as all tiles are, so that the text of a chip grows with its columns plus its
-rows.
-In the first row the host tile stands in column 0; it lies outside this module.
+rows. In the first row the host tile stands in column 0; it lies outside this module.
 """
 
 from typing import Any

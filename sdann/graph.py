@@ -84,8 +84,8 @@ class QuantizedNetwork:
     """An integer network. ``time_steps`` T: bits of its input and activations.
 
     ``membrane_bits`` N: V saturates to N bits, in every model and layer (a wide N never does). ``input_signed``:
-    input is
-    two's complement. Real value of a unit of the input or a layer's activation: ``scales[name]`` (for reports).
+    input is two's complement. Real value of a unit of the input or a layer's activation: ``scales[name]`` (for
+    reports).
     """
 
     name: str

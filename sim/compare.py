@@ -55,8 +55,7 @@ def compare(
     """Compares [N, C, H, W] activations layer by layer, in the order of ``expected``.
 
     Raises :class:`sdann.errors.MismatchError` when a layer is missing or has another shape: what was not compared
-    must not
-    pass for equal.
+    must not pass for equal.
     """
     rows = []
     for layer, wanted in expected.items():

@@ -1,11 +1,10 @@
 """The chip's driver: speaks the host protocol of :mod:`hdl.host`, whatever moves the words.
 
 The same code drives the chip in Amaranth's simulator and, under cocotb, in Verilator and Icarus; a
-:class:`HostPort` moves the words in each.
+:class:`sim.host_port.HostPort` moves the words in each.
 """
 
-from collections.abc import Iterable, Sequence
-from typing import Protocol
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -29,7 +28,9 @@ from sdann.graph import IntArray
 from sdann.mapper import ProgramImage
 from sdann.mapper.tiling import groups_of
 
-__all__ = ["ChipDriver", "ChipError", "ChipTimeoutError", "Core", "HostPort"]
+from .host_port import HostPort
+
+__all__ = ["ChipDriver", "ChipError", "ChipTimeoutError", "Core"]
 
 Core = tuple[int, int]
 """(y, x) of a tile."""
@@ -44,19 +45,6 @@ class ChipError(SdannError):
 
 class ChipTimeoutError(ChipError):
     """An answer did not come within the allowed number of cycles."""
-
-
-class HostPort(Protocol):
-    """Moves host words. Words given to :meth:`send` go out in order as fast as the chip takes them."""
-
-    def send(self, words: Iterable[int]) -> None:
-        """Queues words for the chip."""
-
-    async def receive(self, limit: int) -> int | None:
-        """The next word from the chip, or None when nothing moved in either direction for ``limit`` cycles."""
-
-    async def wait(self, cycles: int) -> None:
-        """Lets clock cycles pass."""
 
 
 class ChipDriver:

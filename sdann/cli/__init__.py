@@ -43,6 +43,7 @@ def main() -> None:
 
 
 for _command in (
-    demo_command, train_command, quantize_command, map_command, verilog_command, validate_command, cosim_command, bench_command,
+    demo_command, train_command, quantize_command, map_command, verilog_command, validate_command, cosim_command,
+    bench_command,
 ):  # fmt: skip
     main.add_command(_command)

@@ -179,8 +179,7 @@ def load_image(path: str | Path, *, checked: bool = True) -> ProgramImage:
     """Reads and checks an image. Raises :class:`FileFormatError` that names the file and the fault.
 
     ``checked=False`` leaves out the image checker (not the file's own structure): for a simulator's process, which
-    must run a
-    deliberately damaged program as it is.
+    must run a deliberately damaged program as it is.
     """
     from sdann.mapper.check import check_image  # the checker takes a ProgramImage
 

@@ -4,9 +4,6 @@ Comparison is not done here: the result goes to a file, and :mod:`sim.compare` h
 """
 
 import os
-import random
-from collections import deque
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,27 +13,24 @@ from cocotb.triggers import FallingEdge, RisingEdge
 
 from sdann.errors import SdannError
 from sim.driver import ChipDriver
+from sim.host_port import HostPort
 from sim.session import observe, stream, trace
 from sim.workload import Workload
 
 
-class CocotbPort:
-    """Moves host words of a simulated chip; the counterpart of :class:`sim.amaranth_sim.AmaranthPort`.
+class CocotbPort(HostPort):
+    """The host streams of a chip in a Verilog simulator.
 
     Signals change at the falling edge and are sampled just before the rising one, so that no simulator's order of
     evaluation at the edge matters.
     """
 
     def __init__(self, dut: Any, *, stall: float, seed: int) -> None:
+        super().__init__(stall=stall, seed=seed)
         self._clk, self._rst = dut.clk, dut.rst
         self._i_valid, self._i_ready, self._i_payload = dut.i__valid, dut.i__ready, dut.i__payload
         self._o_valid, self._o_ready, self._o_payload = dut.o__valid, dut.o__ready, dut.o__payload
-        self._stall, self._random = stall, random.Random(seed)
-        self._out: deque[int] = deque()
-        self._in: deque[int] = deque()
-        self._offered = False
-        self._moved = 0  # words that went in or out
-        self._driven: tuple[int | None, int | None] = (None, None)
+        self._driven: tuple[int, int] | None = None
 
     async def reset(self) -> None:
         """Starts the clock and resets the chip."""
@@ -48,47 +42,20 @@ class CocotbPort:
         await FallingEdge(self._clk)
         self._rst.value = 0
 
-    def send(self, words: Iterable[int]) -> None:
-        """Queues words for the chip."""
-        self._out.extend(words)
-
-    async def receive(self, limit: int) -> int | None:
-        """The next word from the chip, or None when nothing moved in either direction for ``limit`` cycles."""
-        idle = 0
-        while not self._in and idle < limit:
-            moved = self._moved
-            await self.tick()
-            idle = idle + 1 if moved == self._moved else 0
-        return self._in.popleft() if self._in else None
-
-    async def wait(self, cycles: int) -> None:
-        """Lets ``cycles`` clock cycles pass."""
-        for _ in range(cycles):
-            await self.tick()
-
-    async def tick(self) -> None:
-        """One clock cycle of both streams; begins and ends just after a falling edge."""
-        self._offered = bool(self._out) and (self._offered or not self._stalls())
-        taking = not self._stalls()
-        if self._offered:
-            self._i_payload.value = self._out[0]
-        driven = (int(self._offered), int(taking))
-        if driven != self._driven:
+    async def cycle(self, offered: int | None, taking: bool) -> tuple[bool, int | None]:
+        """See :meth:`sim.host_port.HostPort.cycle`. Begins and ends just after a falling edge."""
+        if offered is not None:
+            self._i_payload.value = offered
+        driven = (int(offered is not None), int(taking))
+        if driven != self._driven:  # writes cost time
             self._i_valid.value, self._o_ready.value = driven
             self._driven = driven
         await RisingEdge(self._clk)
         # Registers have not changed yet: writes of the edge take effect after this callback.
-        if self._offered and self._i_ready.value:
-            self._out.popleft()
-            self._offered = False
-            self._moved += 1
-        if taking and self._o_valid.value:
-            self._in.append(int(self._o_payload.value))
-            self._moved += 1
+        accepted = offered is not None and bool(self._i_ready.value)
+        word = int(self._o_payload.value) if taking and self._o_valid.value else None
         await FallingEdge(self._clk)
-
-    def _stalls(self) -> bool:
-        return self._stall > 0 and self._random.random() < self._stall
+        return accepted, word
 
 
 @cocotb.test()
