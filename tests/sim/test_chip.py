@@ -65,9 +65,9 @@ def test_same_cycles_in_all_simulators_and_one_sample_per_window(small, small_ve
 
 
 def test_late_host_changes_no_result(small, small_verilog, build_dir):
-    """A host that stalls 97 cycles of 100 makes bubbles in the pipeline, and nothing else."""
+    """A host that stalls 99 cycles of 100 makes bubbles in the pipeline, and nothing else."""
     result = simulate(
-        small.image, small.samples, simulator="verilator", mode="stream", stall=0.97, seed=1, build_dir=build_dir,
+        small.image, small.samples, simulator="verilator", mode="stream", stall=0.99, seed=1, build_dir=build_dir,
         verilog=small_verilog, answer_limit=2_000_000,
     )  # fmt: skip
     assert result.windows > len(small.samples) + len(small.network.layers)
