@@ -172,11 +172,11 @@ class HostBridge(wiring.Component):
         out_word = Signal(HostOut(config))
         m.d.comb += self.o.payload.eq(out_word)
         with m.If(~self.o.valid | self.o.ready):
-            m.d.sync += self.o.valid.eq(answers.r_rdy | readouts.r_rdy)
+            m.d.sync += [self.o.valid.eq(answers.r_rdy | readouts.r_rdy), out_word.eq(0)]
             with m.If(answers.r_rdy):
                 m.d.comb += answers.r_en.eq(1)
                 m.d.sync += [out_word.tag.eq(HostTag.REGISTER), out_word.payload.register.eq(answers.r_data)]
-            with m.Else():
+            with m.Elif(readouts.r_rdy):
                 m.d.comb += readouts.r_en.eq(1)
                 m.d.sync += [out_word.tag.eq(HostTag.READOUT), out_word.payload.readout.eq(readouts.r_data)]
         return m

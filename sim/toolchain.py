@@ -156,7 +156,7 @@ def run_bench(
         **(env or {}),
         "PYTHONPATH": _python_path(python_path),
         # cocotb would rewrite the assertions of every module that a bench imports, which takes seconds.
-        "COCOTB_REWRITE_ASSERTION_FILES": "",
+        "COCOTB_REWRITE_ASSERTION_FILES": f"{module.rpartition('.')[2]}.py",
     }
     started, results, failure = time.monotonic(), run_dir / "results.xml", ""
     try:

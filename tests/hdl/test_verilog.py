@@ -12,6 +12,7 @@ from amaranth.lib.wiring import In, Out
 import hdl.verilog
 from hdl.barrier import BroadcastTree, QuiescenceTree
 from hdl.config import PRESETS
+from hdl.core import Core
 from hdl.host_tile import HostTile
 from hdl.memory import Ram
 from hdl.neuron import MembraneUpdate, RequantMultiply, RequantRound, ScaleCurrent
@@ -30,6 +31,7 @@ DESIGNS = {
     "quiescence": lambda: QuiescenceTree(inputs=6),
     "broadcast": lambda: BroadcastTree(unsigned(9), outputs=5),
     "ram": lambda: Ram(shape=12, depth=5, parts=3),
+    "core": lambda: Core(CONFIG),
     "host_tile": lambda: HostTile(CONFIG, round_trip=7),
 }
 

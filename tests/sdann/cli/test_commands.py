@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
 from hdl.config import preset
@@ -15,9 +16,20 @@ ROOT = Path(__file__).resolve().parents[3]
 STAGE_FIELDS = {"name", "samples", "compared", "mismatches", "accuracy", "sops", "cycles", "saturations"}
 
 
-@pytest.mark.parametrize("name", [*main.commands, None])
-def test_help(sdann, name):
-    result = sdann(*([name] if name else []), "--help")
+GROUPS = [name for name, command in main.commands.items() if isinstance(command, click.Group)]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        *([name] for name in main.commands if name not in GROUPS),
+        *([group, name] for group in GROUPS for name in main.commands[group].commands),
+    ],
+    ids=" ".join,
+)
+def test_help(sdann, words):
+    result = sdann(*words, "--help")
     assert result.exit_code == 0 and result.stdout.startswith("Usage:")
     assert "--json" in result.stdout
 
@@ -27,7 +39,7 @@ def test_version(sdann):
 
 
 def test_all_commands_are_there():
-    assert list(main.commands) == ["demo", "train", "quantize", "map", "verilog", "validate", "cosim"]
+    assert list(main.commands) == ["demo", "train", "quantize", "map", "verilog", "validate", "cosim", "bench"]
 
 
 @pytest.mark.parametrize(
@@ -110,3 +122,10 @@ def test_process_that_fails_says_nothing_on_standard_output(files, tmp_path):
     assert (done.returncode, done.stdout) == (2, "") and "Traceback" not in done.stderr
     done = run("validate", files.network, files.flawed, "--samples", "2", "--json", cwd=tmp_path)
     assert done.returncode == 1 and json.loads(done.stdout)["ok"] is False and "Traceback" not in done.stderr
+
+
+def test_bench_gives_figures_with_their_bounds(sdann):
+    """A chip against itself: the ratio is near 1, whatever the machine is busy with; only the form is tested."""
+    data = sdann("bench", "verilog", "--preset", "test", "--against", "test", "--runs", "1", "--json").data
+    assert [set(figure) for figure in data["figures"]] == [{"name", "value", "bound", "unit"}] * 3
+    assert data["figures"][0]["bound"] == 2 and all(figure["value"] > 0 for figure in data["figures"])
