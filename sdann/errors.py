@@ -1,6 +1,14 @@
 """Errors that a user can act on. The command line prints them without a traceback and exits with code 2."""
 
-__all__ = ["DoesNotFitError", "FileFormatError", "MismatchError", "SdannError", "ToolMissingError", "UnsupportedError"]
+__all__ = [
+    "ChipError",
+    "DoesNotFitError",
+    "FileFormatError",
+    "MismatchError",
+    "SdannError",
+    "ToolMissingError",
+    "UnsupportedError",
+]
 
 
 class SdannError(Exception):
@@ -25,3 +33,9 @@ class ToolMissingError(SdannError):
 
 class MismatchError(SdannError):
     """Two models disagree; the message names the first difference."""
+
+
+class ChipError(SdannError):
+    """The chip refused something, went silent, or a run on it failed; the message names window, step, tile and
+    cause.
+    """

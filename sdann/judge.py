@@ -18,10 +18,11 @@ __all__ = ["JudgeResult", "judge"]
 
 @dataclass(frozen=True, kw_only=True)
 class JudgeResult:
-    """``activations``: int64 [N, C, H, W]; ``sops``: synaptic operations, summed over samples. By layer."""
+    """``activations``: int64 [N, C, H, W]; ``sops``, ``saturations``: summed over samples. By layer."""
 
     activations: dict[str, IntArray]
     sops: dict[str, int]
+    saturations: dict[str, int]
 
 
 def judge(network: QuantizedNetwork, x: IntArray) -> JudgeResult:
@@ -33,6 +34,7 @@ def judge(network: QuantizedNetwork, x: IntArray) -> JudgeResult:
     steps = network.time_steps
     values = {INPUT: torch.from_numpy(np.ascontiguousarray(x, dtype=np.int64))}
     sops: dict[str, int] = {}
+    saturations: dict[str, int] = {}
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -40,7 +42,7 @@ def judge(network: QuantizedNetwork, x: IntArray) -> JudgeResult:
             for layer in network.layers:
                 top = (1 << (network.membrane_bits - 1)) - 1
                 v = torch.zeros((len(x), *layer.shape), dtype=torch.int64)
-                count = 0
+                count = saturated = 0
                 for plane in reversed(range(steps)):
                     current = torch.zeros_like(v)
                     for edge in layer.edges:
@@ -52,12 +54,15 @@ def judge(network: QuantizedNetwork, x: IntArray) -> JudgeResult:
                     if layer.scaled is not None and layer.scaled.shift1:
                         half = 1 << (layer.scaled.shift1 - 1)
                         current = (current * layer.scaled.mult1 + half) >> layer.scaled.shift1
-                    v = (2 * v + current).clamp(-top - 1, top)
-                sops[layer.name] = count
+                    exact = 2 * v + current
+                    v = exact.clamp(-top - 1, top)
+                    saturated += int((v != exact).sum())
+                sops[layer.name], saturations[layer.name] = count, saturated
                 values[layer.name] = _activate(layer, v, steps)
     finally:
         torch.set_num_threads(threads)
-    return JudgeResult(activations={k: t.numpy() for k, t in values.items() if k != INPUT}, sops=sops)
+    activations = {k: t.numpy() for k, t in values.items() if k != INPUT}
+    return JudgeResult(activations=activations, sops=sops, saturations=saturations)
 
 
 def _convolve(edge: Edge, weight: torch.Tensor, spikes: torch.Tensor) -> torch.Tensor:

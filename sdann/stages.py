@@ -103,7 +103,7 @@ class Stages:
         other = judge(self.network, self.x)
         # The golden's activations are the ones in question here.
         rows = compare("golden", other.activations, self.expected)
-        return self._result("golden", rows, self.golden.activations, other.sops, self.golden.saturations)
+        return self._result("golden", rows, self.golden.activations, other.sops, other.saturations)
 
     def spiking_model(self, *, isum_bits: int = 24) -> StageResult:
         """The spiking reference, step by step, with I(t) of ``isum_bits`` bits."""

@@ -23,7 +23,7 @@ from hdl.host import (
 )
 from hdl.pack import fields, pack, unpack
 from hdl.program import Memory, chunks_of, memory_depths
-from sdann.errors import SdannError
+from sdann.errors import ChipError
 from sdann.graph import IntArray
 from sdann.mapper import ProgramImage
 from sdann.mapper.tiling import groups_of
@@ -37,10 +37,6 @@ Core = tuple[int, int]
 
 START, RESUME, STOP = 1, 2, 4  # values of Register.CONTROL
 POLL_CYCLES = 32
-
-
-class ChipError(SdannError):
-    """The chip refused something, or a run failed; the message names step, tile and code."""
 
 
 class ChipTimeoutError(ChipError):

@@ -38,7 +38,7 @@ def main() -> None:
     `sdann demo` does everything at once; the other commands are its steps, each of which takes the files that the
     ones before it wrote. With --json a command prints one JSON object on standard output and nothing else there.
 
-    Exit codes: 0 done and right; 1 models disagree; 2 bad input, or something is missing.
+    Exit codes: 0 done and right; 1 models disagree, or the chip fails; 2 bad input, or something is missing.
     """
 
 

@@ -11,8 +11,8 @@ import click
 from hdl.config import PRESETS, ChipConfig, preset
 
 __all__ = [
-    "IN_FILE", "OUT_FILE", "Splits", "chip_from", "chip_options", "cosim_options", "membrane_options", "out_option",
-    "quantize_options", "sample_options", "split_option",
+    "IN_FILE", "OUT_FILE", "chip_from", "chip_options", "cosim_options", "membrane_options", "out_option",
+    "quantize_options", "sample_options", "sparsity_options", "split_option",
 ]  # fmt: skip
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -21,9 +21,6 @@ IN_FILE = click.Path(path_type=Path)
 """A file to read; its loader says what is wrong with it."""
 OUT_FILE = click.Path(path_type=Path, dir_okay=False)
 """A file to write."""
-
-Splits = dict[str, tuple[int, int]]
-"""(row tiles, channel tiles) by layer."""
 
 
 class _Field(click.ParamType[Any]):
@@ -41,6 +38,20 @@ class _Field(click.ParamType[Any]):
         if field not in known:
             self.fail(f"unknown chip field {field!r}; known fields: {', '.join(known)}", param, ctx)
         return field, int(number)
+
+
+class _LayerValue(click.ParamType[Any]):
+    """LAYER=INTEGER."""
+
+    name = "layer=n"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, int]:
+        if isinstance(value, tuple):
+            return value
+        match = re.fullmatch(r"(.+)=(\d+)", str(value))
+        if match is None:
+            self.fail(f"{value!r} is not of the form LAYER=INTEGER, such as conv2=1", param, ctx)
+        return match[1], int(match[2])
 
 
 class _Split(click.ParamType[Any]):
@@ -99,6 +110,20 @@ def split_option() -> Callable[[Command], Command]:
     return click.option(
         "--split", "splits", metavar="LAYER=RxC", type=_Split(), multiple=True,
         help="Cut a layer (or the input) into R row tiles and C channel tiles. May be repeated.",
+    )  # fmt: skip
+
+
+def sparsity_options() -> Callable[[Command], Command]:
+    """``--rot`` and ``--drlo``: lists of pairs for ``dict``, see :func:`sdann.sparsity.with_sparsity`."""
+    return _several(
+        click.option(
+            "--rot", metavar="LAYER=K", type=_LayerValue(), multiple=True,
+            help="Round a layer's activations to multiples of 2^K (eq. 22), which saves spikes. May be repeated.",
+        ),
+        click.option(
+            "--drlo", metavar="LAYER=N", type=_LayerValue(), multiple=True,
+            help="Keep only the N most significant spikes of each of a layer's trains. May be repeated.",
+        ),
     )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from hdl.config import ConfigError
-from sdann.errors import MismatchError, SdannError
+from sdann.errors import ChipError, MismatchError, SdannError
 
 __all__ = ["BAD_INPUT", "DISAGREE", "Outcome", "Steps", "command", "progress"]
 
@@ -40,7 +40,7 @@ def command(name: str) -> Callable[[Callable[..., Outcome]], click.Command]:
                 # Whatever a library prints must not get between the results.
                 with redirect_stdout(sys.stderr):
                     outcome = function(*args, **kwargs)
-            except MismatchError as error:
+            except (MismatchError, ChipError) as error:
                 _fail(str(error), DISAGREE)
             except (SdannError, ConfigError) as error:
                 _fail(str(error), BAD_INPUT)
@@ -66,7 +66,7 @@ def command(name: str) -> Callable[[Callable[..., Outcome]], click.Command]:
 
 
 def _fail(message: str, code: int) -> NoReturn:
-    click.echo(f"{'Mismatch' if code == DISAGREE else 'Error'}: {message}", err=True)
+    click.echo(f"{'Failed' if code == DISAGREE else 'Error'}: {message}", err=True)
     raise SystemExit(code)
 
 

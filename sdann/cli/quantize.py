@@ -8,7 +8,7 @@ import click
 
 from sdann.atomic import atomic
 
-from .options import IN_FILE, chip_from, chip_options, out_option, quantize_options
+from .options import IN_FILE, chip_from, chip_options, out_option, quantize_options, sparsity_options
 from .outcome import Outcome, command, progress
 from .tables import quantize_table
 
@@ -19,6 +19,7 @@ __all__ = ["quantize_command"]
 @click.argument("float_file", metavar="FLOAT", type=IN_FILE)
 @chip_options(default="demo")
 @quantize_options()
+@sparsity_options()
 @out_option("build/net.safetensors", "the integer network")
 def quantize_command(
     float_file: Path,
@@ -26,6 +27,8 @@ def quantize_command(
     fields: tuple[tuple[str, int], ...],
     membrane_bits: int | None,
     calibration: int,
+    rot: tuple[tuple[str, int], ...],
+    drlo: tuple[tuple[str, int], ...],
     out: Path,
     **options: Any,
 ) -> Outcome:
@@ -40,6 +43,7 @@ def quantize_command(
     from sdann.networks import network_spec
     from sdann.quantize import quantize
     from sdann.recipe import options_for
+    from sdann.sparsity import with_sparsity
     from sdann.torch_import import from_torch
     from sdann.train import load_float
 
@@ -48,6 +52,7 @@ def quantize_command(
         digits = load_digits()
         layers = from_torch(model, network_spec(name).input_shape, name=name)
         network, report = quantize(layers, digits.train_images[:calibration], options_for(config, **options))
+        network = with_sparsity(network, rot=dict(rot), drlo=dict(drlo))
         before = float_accuracy(model, digits.test_images, digits.test_labels)
         after = integer_accuracy(network, digits.test_images, digits.test_labels)
         with atomic(out) as temporary:
@@ -55,7 +60,7 @@ def quantize_command(
     return Outcome(
         data={
             "network": network.name, "time_steps": network.time_steps, "membrane_bits": network.membrane_bits,
-            "scaled": bool(options["scaled"]), "samples": len(digits.test_labels),
+            "scaled": bool(options["scaled"]), "rot": dict(rot), "drlo": dict(drlo), "samples": len(digits.test_labels),
             "accuracy": {"float": before, "integer": after},
             "layers": [dataclasses.asdict(layer) for layer in report.layers], "out": str(out),
         },
