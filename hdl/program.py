@@ -67,7 +67,7 @@ def CoreDescriptor(config: ChipConfig) -> data.StructLayout:
     (1..lanes). ``scaled``: integrate round(I * mult1 / 2^shift1) instead of I (eq. 18 with eq. 16's
     s_1). ``bias_in_sum``: eq. 9's bias, added before the multiplication, else eq. 10's.
     ``lo, hi``: clamp of the requantized value. ``rot``: k of eq. 22 (0: off). ``drlo``: spikes kept
-    per train (0: off). ``readout``: send activations to the host at ``readout_dst`` instead of spikes.
+    per train (0: off). ``readout``: send activations to the host instead of spikes.
     """
     side, neuron = bits_for(config.map_side), bits_for(config.neuron_words)
     return data.StructLayout({

@@ -123,7 +123,7 @@ class Sequencer(wiring.Component):
             Signal(REGISTER_BITS, name=n) for n in ("windows", "cycles", "samples", "barriers")
         )
         error = Signal(ErrorCode)
-        settings_ok = Signal(init=1)  # the last SET of each checked register was in range
+        settings_ok = Signal()  # the last SET of each checked register was in range
         bad = Signal(3)  # which of STEPS, STAGES, READOUT_FLITS holds a refused value
         m.d.comb += settings_ok.eq(bad == 0)
 

@@ -2,7 +2,7 @@
 
 Amaranth's own converter leaves combinational processes as ``always @*`` blocks. Under Icarus Verilog such a block does
 not run at time 0 when none of its inputs changes, and its outputs stay X. So Yosys turns every process into
-assignments and registers here; memories stay memories, with their initial contents.
+assignments and registers here. The large memories are instances of :data:`hdl.memory.RAM_MODULE`.
 """
 
 import re
