@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hdl.program import Counter, chunks_of
-from sim.compare import Difference, LayerComparison, compare, first_difference
+from sim.compare import Difference, LayerComparison, astray, compare, first_difference
 
 from . import reference, stem
 from .errors import SdannError
@@ -117,7 +117,7 @@ class Stages:
         rows = compare("tiles", self.expected, found.activations, image)
         counters = {core: {c.name: n for c, n in values.items()} for core, values in found.counters.items()}
         self._tile_counters = counters
-        problems = self._output_problems(found.readout) + _astray(counters, found.stray)
+        problems = self._output_problems(found.readout) + astray(counters, found.stray)
         sops, saturations = (_per_layer(image, counters, c) for c in (Counter.SOPS, Counter.SATURATIONS))
         return self._result("tiles", rows, found.activations, sops, saturations, problems)
 
@@ -154,7 +154,7 @@ class Stages:
         rows = compare("rtl", self.expected, observed.activations, image)
         problems = []
         for mode, run in runs.items():
-            found = self._output_problems(run.outputs) + _astray(run.counters, run.stray)
+            found = self._output_problems(run.outputs) + astray(run.counters, run.stray)
             wanted = len(self.x) + image.manifest.registers.STAGES
             if (run.windows, run.samples) != (wanted, len(self.x)):
                 found.append(f"{run.windows} windows for {run.samples} samples, expected {wanted} for {len(self.x)}")
@@ -243,14 +243,3 @@ def _per_layer(
         for layer in image.manifest.layers
         if layer.name != INPUT
     }
-
-
-def _astray(counters: Mapping[tuple[int, int], Mapping[str, int]], stray: int) -> list[str]:
-    """Flits that were refused, dropped, or reached the host tile."""
-    found = [
-        f"tile {core}: {values[name]} flits {name.lower()}"
-        for core, values in counters.items()
-        for name in (Counter.REJECTED.name, Counter.DROPPED.name)
-        if values[name]
-    ]
-    return found + ([f"host tile (0, 0): {stray} stray flits"] if stray else [])

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from hdl.program import Counter
 from sdann.errors import MismatchError
 from sdann.graph import IntArray
 from sdann.mapper import ProgramImage
 
-__all__ = ["Difference", "LayerComparison", "compare", "first_difference", "require_equal"]
+__all__ = ["Difference", "LayerComparison", "astray", "check_astray", "compare", "first_difference", "require_equal"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,3 +92,23 @@ def require_equal(rows: list[LayerComparison]) -> None:
     if difference := first_difference(rows):
         total = sum(row.mismatches for row in rows)
         raise MismatchError(f"{total} activations differ; the first: {difference}")
+
+
+def astray(counters: Mapping[tuple[int, int], Mapping[str, int]], stray: int) -> list[str]:
+    """A line for every tile where flits were refused or dropped, and for the host tile's ``stray`` ones.
+
+    ``counters``: by core (y, x) and :class:`hdl.program.Counter` name.
+    """
+    found = [
+        f"tile {core}: {values[name]} {name.lower()} flits"
+        for core, values in counters.items()
+        for name in (Counter.REJECTED.name, Counter.DROPPED.name)
+        if values[name]
+    ]
+    return found + ([f"host tile (0, 0): {stray} stray flits"] if stray else [])
+
+
+def check_astray(counters: Mapping[tuple[int, int], Mapping[str, int]], stray: int) -> None:
+    """Raises :class:`sdann.errors.MismatchError` that names the tiles of :func:`astray`, if there are any."""
+    if found := astray(counters, stray):
+        raise MismatchError(f"flits went astray: {'; '.join(found)}")

@@ -10,8 +10,7 @@ from typing import Literal, get_args
 import numpy as np
 
 from hdl.chip import CHIP_MODULE, TILE_MODULE, chip_verilog
-from hdl.program import Counter
-from sdann.errors import MismatchError, SdannError
+from sdann.errors import SdannError
 from sdann.graph import IntArray, QuantizedNetwork
 from sdann.mapper import ProgramImage
 from sdann.stem import run as run_stem
@@ -24,7 +23,7 @@ from .session import Progress, observe, stream, trace
 from .toolchain import BenchError, run_bench
 from .workload import Mode, Workload
 
-__all__ = ["SimulatorName", "check_astray", "default_build_dir", "locate_step", "simulate", "simulators", "trace_core"]
+__all__ = ["SimulatorName", "default_build_dir", "locate_step", "simulate", "simulators", "trace_core"]
 
 SimulatorName = Literal["verilator", "icarus", "amaranth"]
 
@@ -128,22 +127,6 @@ def locate_step(
             step = t
             break
     return replace(difference, step=step)
-
-
-def check_astray(image: ProgramImage, result: RunResult) -> None:
-    """Raises :class:`sdann.errors.MismatchError` that names the tiles where flits were refused or dropped, if any
-    were.
-    """
-    found = [
-        f"tile {core}: {counters[name]} {name.lower()}"
-        for core, counters in result.counters.items()
-        for name in (Counter.REJECTED.name, Counter.DROPPED.name)
-        if counters[name]
-    ]
-    if result.stray:
-        found.append(f"host tile (0, 0): {result.stray} stray")
-    if found:
-        raise MismatchError(f"flits went astray on chip {image.config.name!r}: {'; '.join(found)}")
 
 
 def _run_workload(

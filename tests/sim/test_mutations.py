@@ -11,8 +11,8 @@ from sdann import reference
 from sdann.errors import MismatchError
 from sdann.graph import INPUT
 from sdann.mapper import ProgramImage
-from sim.compare import compare, first_difference
-from sim.cosim import check_astray, locate_step, simulate
+from sim.compare import check_astray, compare, first_difference
+from sim.cosim import locate_step, simulate
 from sim.driver import ChipError
 
 from .conftest import Case
@@ -60,7 +60,7 @@ def located(case: Case, image: ProgramImage, verilog: str, build_dir, expected=N
 def test_the_unchanged_image_passes(small, small_verilog, build_dir):
     result = run(small, small.image, small_verilog, build_dir)
     assert first_difference(compare("rtl", small.expected, result.activations, small.image)) is None
-    check_astray(small.image, result)
+    check_astray(result.counters, result.stray)
 
 
 def test_one_weight_bit(small, small_verilog, build_dir):
@@ -105,7 +105,7 @@ def test_one_routing_field(small, small_verilog, build_dir, field):
     assert difference is not None and difference.layer == "conv2"
     if field == "edge":
         with pytest.raises(MismatchError, match=r"tile \(\d, \d\): \d+ rejected"):
-            check_astray(image, result)
+            check_astray(result.counters, result.stray)
 
 
 def test_route_to_another_tile_names_the_tile(small, small_verilog, build_dir):
@@ -118,7 +118,7 @@ def test_route_to_another_tile_names_the_tile(small, small_verilog, build_dir):
     result = run(small, image, small_verilog, build_dir)
     assert first_difference(compare("rtl", small.expected, result.activations, image)) is not None
     with pytest.raises(MismatchError, match=rf"tile \({target.y}, {target.x}\): \d+ rejected"):
-        check_astray(image, result)
+        check_astray(result.counters, result.stray)
 
 
 def test_rectangle_outside_the_mesh_is_dropped_at_its_sender(small, small_verilog, build_dir):
@@ -126,7 +126,7 @@ def test_rectangle_outside_the_mesh_is_dropped_at_its_sender(small, small_verilo
     result = run(small, image, small_verilog, build_dir)
     entry = image.cores_of("pool")[0]
     with pytest.raises(MismatchError, match=rf"tile \({entry.y}, {entry.x}\): \d+ dropped"):
-        check_astray(image, result)
+        check_astray(result.counters, result.stray)
 
 
 def test_multicast_cut_to_one_tile(small, small_verilog, build_dir):

@@ -16,8 +16,8 @@ from sdann.graph import INPUT
 from sdann.mapper import map_network
 from sdann.random_networks import random_input, random_network
 from sdann.tile_model import TileModel
-from sim.compare import compare, require_equal
-from sim.cosim import check_astray, simulate
+from sim.compare import check_astray, compare, require_equal
+from sim.cosim import simulate
 
 CONFIG = preset("test").replace(rows=3, cols=3, neuron_words=64, weight_words=256, membrane_bits=16)
 MODES = {
@@ -58,7 +58,7 @@ def test_random_network(verilog, build_dir, mode, seed):
     np.testing.assert_array_equal(result.outputs, expected[network.layers[-1].name])
     assert result.total(Counter.SOPS) == sum(golden.sops.values())
     assert result.total(Counter.SATURATIONS) == sum(golden.saturations.values())
-    check_astray(image, result)
+    check_astray(result.counters, result.stray)
     for core, counters in TileModel(image).run(x).counters.items():
         for counter, value in counters.items():
             assert result.counters[core][counter.name] == value, f"core {core}, {counter}"
