@@ -101,7 +101,10 @@ class BoundedVerilator(_Bounded, Verilator):
         verilate, _make = super()._build_command()
         verilate.remove("--public-flat-rw")
         # Verilator calls make itself: only it knows the makefile's name, which --hierarchical changes.
-        verilate += [*VERILATOR_OPTIONS, "--build", "--build-jobs", str(BUILD_JOBS), "--verilate-jobs", "1"]
+        # Hierarchical builds run one job at a time: their makefile was seen to compile a block with two jobs before
+        # all of the block's own makefiles were written.
+        jobs = 1 if self._hierarchical else BUILD_JOBS
+        verilate += [*VERILATOR_OPTIONS, "--build", "--build-jobs", str(jobs), "--verilate-jobs", "1"]
         return [verilate + (["--hierarchical"] if self._hierarchical else [])]
 
 
