@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from amaranth.hdl import unsigned
 from amaranth.lib import data
 
-from .config import ChipConfig
+from .config import ChipConfig, bits_for
 from .flit import Flit, payload_layouts
 
 if TYPE_CHECKING:  # Amaranth has no type stubs; its enumerations look like the standard library's
@@ -87,7 +87,10 @@ class PauseMode(enum.Enum, shape=2):  # type: ignore[call-arg]
 
 def StatusWord(config: ChipConfig) -> data.StructLayout:
     """Fields of Register.STATUS; ``step`` is T while requantizing."""
-    return data.StructLayout({"state": RunState, "error": ErrorCode, "step": 5, "readout_missing": 16})
+    return data.StructLayout({
+        "state": RunState, "error": ErrorCode,
+        "step": bits_for(config.time_steps), "readout_missing": bits_for(config.readout_depth),
+    })  # fmt: skip
 
 
 class Command(enum.Enum, shape=2):  # type: ignore[call-arg]
