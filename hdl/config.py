@@ -43,7 +43,17 @@ class ChipConfig:
     weight_words: int = 4096
     """Depth of a core's weight memory, words of ``lanes`` weights."""
     neuron_words: int = 256
-    """Depth of a core's I and V memories and of each activation slot, words of ``lanes`` neurons."""
+    """Depth of a core's I and V memories, words of ``lanes`` neurons."""
+    act_regions: int = 2
+    """Depth of a core's activation memory, in multiples of ``neuron_words``; its history ring's slots share it."""
+    slots: int = 4
+    """Most slots of the history ring: a core can emit activations of up to ``slots - 2`` windows ago."""
+    parts: int = 4
+    """Most cores that one neuron's fan-in is split over."""
+    out_bits: int = 16
+    """Width of a wide read-out value (T_out)."""
+    weight_ports: int = 2
+    """Set bits of a bundle that the accumulator takes per cycle (1 or 2), each with a read port of the weights."""
     group_words: int = 16
     """Most output-channel groups (of ``lanes`` channels) one core serves: depth of its constants."""
     edges: int = 4
@@ -78,6 +88,7 @@ class ChipConfig:
         limits: dict[str, tuple[int, int]] = {
             "rows": (1, 64), "cols": (1, 64), "lanes": (2, 64), "time_steps": (2, 16),
             "weight_bits": (2, 8), "weight_words": (4, 1 << 20), "neuron_words": (2, 1 << 16),
+            "act_regions": (2, 16), "slots": (2, 16), "parts": (1, 16), "out_bits": (2, 32), "weight_ports": (1, 2),
             "group_words": (1, 1 << 12), "edges": (1, 16), "routes": (1, 256), "requant_lanes": (1, 64),
             "isum_bits": (8, 32), "membrane_bits": (8, 40), "bias_bits": (4, 32), "mult_bits": (4, 24),
             "max_shift": (1, 40), "max_edge_shift": (0, 15), "map_side": (2, 1024),
@@ -105,6 +116,16 @@ class ChipConfig:
     def act_bits(self) -> int:
         """Width of one activation in memory (unsigned, or two's complement where signed)."""
         return self.time_steps
+
+    @property
+    def membrane_word_bits(self) -> int:
+        """Width of V in memory: ``membrane_bits``, and room for the sum of ``parts`` partial sums."""
+        return self.membrane_bits + (self.parts - 1).bit_length()
+
+    @property
+    def act_words(self) -> int:
+        """Depth of a core's activation memory, words of ``lanes`` activations."""
+        return self.act_regions * self.neuron_words
 
     @property
     def requant_subwords(self) -> int:
@@ -150,12 +171,12 @@ PRESETS: dict[str, ChipConfig] = {
     c.name: c
     for c in (
         ChipConfig(
-            name="test", rows=2, cols=3, lanes=4, weight_words=128, neuron_words=32, group_words=4, edges=2,
-            routes=4, requant_lanes=2, map_side=8, map_groups=8, stages=7, readout_depth=64,
+            name="test", rows=2, cols=3, lanes=4, weight_words=128, neuron_words=32, act_regions=4, group_words=4,
+            edges=2, routes=4, requant_lanes=2, map_side=8, map_groups=8, stages=7, readout_depth=64,
         ),
         ChipConfig(
-            name="demo", rows=4, cols=4, lanes=8, weight_words=512, neuron_words=64, group_words=8, edges=2,
-            routes=8, requant_lanes=4, map_side=8, map_groups=64, stages=15, readout_depth=64,
+            name="demo", rows=4, cols=4, lanes=8, weight_words=512, neuron_words=64, group_words=8,
+            edges=2, routes=8, requant_lanes=4, map_side=8, map_groups=64, stages=15, readout_depth=64,
         ),
         ChipConfig(
             name="ecp5_85k", rows=2, cols=2, lanes=16, weight_words=2048, neuron_words=128, group_words=16,

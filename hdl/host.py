@@ -54,7 +54,8 @@ class Register(enum.Enum, shape=4):  # type: ignore[call-arg]
     CYCLES = 9  # r: cycles spent in windows since START (waiting for a sample, or paused, does not count)
     SAMPLES = 10  # r: samples accepted since START
     STRAY = 11  # r: flits that reached the host tile and were not for it, or could not be routed there
-    BARRIERS = 12  # r: steps and requantization phases completed since START
+    BARRIERS = 12  # r: steps, partial phases and requantizations completed since START
+    PARTS = 13  # rw: partial phases per window, 0..parts - 1 (0: no fan-in is split)
 
 
 class RunState(enum.Enum, shape=3):  # type: ignore[call-arg]
@@ -93,25 +94,27 @@ def StatusWord(config: ChipConfig) -> data.StructLayout:
     })  # fmt: skip
 
 
-class Command(enum.Enum, shape=2):  # type: ignore[call-arg]
+class Command(enum.Enum, shape=3):  # type: ignore[call-arg]
     """Broadcast from the sequencer to all cores, see :func:`CommandWord`."""
 
     NONE = 0
     CLEAR = 1  # V, I, activations and counters to zero
     STEP = 2  # integrate the previous step (unless first), then emit bit-plane `plane`
-    REQUANT = 3  # integrate the last step, requantize into the next activation slot, V to zero
+    REQUANT = 3  # integrate the last step if `first`, requantize (and pool) into the next activation slot
+    PARTIAL = 4  # integrate the last step if `first`; cores of part `plane` send their V to the core that adds it
 
 
 @cache
 def CommandWord(config: ChipConfig) -> data.StructLayout:
-    """``first``: step 0 of a window, advance the activation slot. ``plane``: bit to emit, T-1 first.
+    """``first``: with STEP, step 0 of a window, advance the activation slot; with PARTIAL and REQUANT, the last step is
+    still to be integrated. ``plane``: bit to emit, T-1 first; with PARTIAL, the part that sends.
 
     ``valid``: bit s is set where stage s emits a valid sample in this window (bit 0: the input).
     """
     return data.StructLayout({
         "op": Command,
         "first": 1,
-        "plane": max(1, (config.time_steps - 1).bit_length()),
+        "plane": bits_for(max(config.time_steps, config.parts) - 1),
         "valid": unsigned(config.stages + 1),
     })  # fmt: skip
 

@@ -18,10 +18,15 @@ else:
     from amaranth.lib import enum
 
 __all__ = [
-    "Activations", "CoreDescriptor", "Counter", "EdgeDescriptor", "ISums", "Memory", "Membranes",
-    "Requant", "Route", "Weights", "address_bits", "chunk_bits", "chunks_of", "memory_depths", "memory_layouts",
+    "MAX_POOL_KERNEL", "Activations", "CoreDescriptor", "Counter", "EdgeDescriptor", "ISums", "Memory", "Membranes",
+    "Partials", "Readout", "Requant", "Route", "Weights", "address_bits", "chunk_bits", "chunks_of",
+    "memory_depths", "memory_layouts",
     "WRITABLE",
 ]  # fmt: skip
+
+
+MAX_POOL_KERNEL = 4
+"""Longest side of a max pooling window."""
 
 
 class Memory(enum.Enum, shape=4):  # type: ignore[call-arg]
@@ -32,13 +37,14 @@ class Memory(enum.Enum, shape=4):  # type: ignore[call-arg]
     ROUTE = 2  # one Route per entry
     REQUANT = 3  # word group * requant_subwords + sub: constants of lanes sub*requant_lanes...
     WEIGHT = 4  # lanes x weight_bits
-    ACT = 5  # activations: always the back slot, which the next window emits (host writes input tiles' samples there)
+    ACT = 5  # activations: always the back slot, which the next window emits as age 0 (the host writes samples there)
     ISUM = 6  # read only: I(t)
-    MEMBRANE = 7  # read only: V(t-1) while step t runs
+    MEMBRANE = 7  # read only: V(t-1) while step t > 0 runs; after requantization see CoreDescriptor
     COUNTER = 8  # read only, one word per Counter
+    PARTIAL = 9  # write only: adds to V; word (neuron word * requant_subwords + sub) has requant_lanes membranes
 
 
-WRITABLE = (Memory.CORE, Memory.EDGE, Memory.ROUTE, Memory.REQUANT, Memory.WEIGHT, Memory.ACT)
+WRITABLE = (Memory.CORE, Memory.EDGE, Memory.ROUTE, Memory.REQUANT, Memory.WEIGHT, Memory.ACT, Memory.PARTIAL)
 """Memories that WRITE flits may address; a write to another one is dropped and counted as rejected."""
 
 
@@ -57,19 +63,40 @@ class Counter(enum.IntEnum):
     DROPPED = 9  # flits the router popped because their rectangle is empty or outside the mesh
 
 
+class Readout(enum.Enum, shape=2):  # type: ignore[call-arg]
+    """What a core sends to the host in the first step of a window in which its stage holds a valid sample."""
+
+    NONE = 0
+    ACT = 1  # activation words of age 0
+    WIDE = 2  # membrane words, which hold the requantized values (up to ``out_bits`` bits, two's complement)
+    RAW = 3  # membrane words, which hold V(T-1), summed over the parts
+
+
 @cache
 def CoreDescriptor(config: ChipConfig) -> data.StructLayout:
     """What the core is: its region of the layer's feature map and its neurons' constants.
 
-    ``stage``: 0 for an input tile, else the layer's pipeline stage; a core emits valid sample ``stage`` and
-    integrates valid sample ``stage - 1``. ``height, width, groups``: size of its region; ``words`` their
-    product. ``y0, x0, group0``: where that region lies in the layer's map. ``last_lanes``: channels in the last group
-    (1..lanes). ``scaled``: integrate round(I * mult1 / 2^shift1) instead of I (eq. 18 with eq. 16's
-    s_1). ``bias_in_sum``: eq. 9's bias, added before the multiplication, else eq. 10's.
-    ``lo, hi``: clamp of the requantized value. ``rot``: k of eq. 22 (0: off). ``drlo``: spikes kept
-    per train (0: off). ``readout``: send activations to the host instead of spikes.
+    ``stage``: 0 for an input tile, else the layer's pipeline stage; a core integrates valid sample ``stage - 1`` and
+    emits valid sample ``stage + age``, its activations of ``age`` windows ago. ``height, width, groups``: size of its
+    region of neurons; ``words`` their product. ``last_lanes``: channels in the last group (1..lanes). ``scaled``:
+    integrate round(I * mult1 / 2^shift1) instead of I (eq. 18 with eq. 16's s_1). ``bias_in_sum``: eq. 9's bias, added
+    before the multiplication, else eq. 10's. ``lo, hi``: clamp of the requantized value. ``rot``: k of eq. 22 (0: off),
+    with ``truncate`` without rounding: the bits below k are cleared. ``drlo``: spikes kept per train (0: off).
+
+    Activations, what is emitted: ``out_width`` columns of ``out_words`` words in all, at ``y0, x0, group0`` of the
+    layer's output map; without pooling the region of neurons itself. ``pool``: the maximum of ``pool_kernel`` x
+    ``pool_kernel`` neurons, stride 2^pool_stride_log2; the first window begins ``pool_y`` rows and ``pool_x`` columns
+    before the region (padding, which counts as 0), windows end with the region. The ring has ``slots`` slots of
+    ``out_words`` words; emission walks ages 0 .. ages - 1 (``ages`` at most ``slots - 1``).
+
+    ``readout``: sent to the host. After requantization V holds V(T-1) (summed over the parts), or the requantized
+    values where ``pool`` is set or ``readout`` is WIDE. Integration of step 0 takes V as 0, whatever it holds.
+
+    ``part``: 0, or the partial phase (1..parts - 1) in which the core sends its V to the tile ``part_y, part_x``, which
+    adds it to its own before it requantizes.
     """
     side, neuron = bits_for(config.map_side), bits_for(config.neuron_words)
+    clamp = signed(max(config.act_bits, config.out_bits) + 1)
     return data.StructLayout({
         "enable": 1,
         "stage": bits_for(config.stages),
@@ -79,9 +106,14 @@ def CoreDescriptor(config: ChipConfig) -> data.StructLayout:
         "last_lanes": bits_for(config.lanes),
         "scaled": 1, "mult1": unsigned(config.mult_bits), "shift1": bits_for(config.max_shift),
         "bias_in_sum": 1,
-        "lo": signed(config.act_bits + 1), "hi": signed(config.act_bits + 1),
-        "rot": bits_for(config.time_steps - 1), "drlo": bits_for(config.time_steps),
-        "readout": 1,
+        "lo": clamp, "hi": clamp,
+        "rot": bits_for(config.time_steps - 1), "truncate": 1, "drlo": bits_for(config.time_steps),
+        "pool": 1, "pool_kernel": bits_for(MAX_POOL_KERNEL), "pool_stride_log2": 2,
+        "pool_y": bits_for(MAX_POOL_KERNEL - 1), "pool_x": bits_for(MAX_POOL_KERNEL - 1),
+        "out_width": side, "out_words": bits_for(config.act_words // 2),
+        "slots": bits_for(config.slots), "ages": bits_for(config.slots - 1),
+        "part": bits_for(config.parts - 1), "part_y": bits_for(config.rows - 1), "part_x": bits_for(config.cols - 1),
+        "readout": Readout,
         "routes": bits_for(config.routes),
     })  # fmt: skip
 
@@ -119,9 +151,9 @@ def EdgeDescriptor(config: ChipConfig) -> data.StructLayout:
 @cache
 def Route(config: ChipConfig) -> data.StructLayout:
     """Bundles whose position is in y0..y1, x0..x1 and whose channel group is in group0..group1 go to ``dst`` as
-    ``edge``.
+    ``edge``, if they are of ``age`` and their position is ``phase_y, phase_x`` modulo 2^phase_log2.
 
-    All ranges are inclusive and in coordinates of the layer's whole feature map (not relative to the core's region).
+    All ranges are inclusive and in coordinates of the layer's whole output map (not relative to the core's region).
 
     ``dst`` repeats the fields of :func:`hdl.flit.Rect`.
     """
@@ -131,6 +163,7 @@ def Route(config: ChipConfig) -> data.StructLayout:
         "y0": side, "y1": side, "x0": side, "x1": side,
         "group0": group, "group1": group,
         "edge": bits_for(config.edges - 1),
+        "age": bits_for(config.slots - 2), "phase_log2": 2, "phase_y": 2, "phase_x": 2,
         "dst": data.StructLayout({"x0": xb, "x1": xb, "y0": yb, "y1": yb}),
     })  # fmt: skip
 
@@ -165,7 +198,12 @@ def ISums(config: ChipConfig) -> data.ArrayLayout:
 
 def Membranes(config: ChipConfig) -> data.ArrayLayout:
     """One word of V(t)."""
-    return data.ArrayLayout(signed(config.membrane_bits), config.lanes)
+    return data.ArrayLayout(signed(config.membrane_word_bits), config.lanes)
+
+
+def Partials(config: ChipConfig) -> data.ArrayLayout:
+    """One word of partial sums: V(T-1) of ``requant_lanes`` neighbouring neurons."""
+    return data.ArrayLayout(signed(config.membrane_word_bits), config.requant_lanes)
 
 
 @cache
@@ -181,6 +219,7 @@ def memory_layouts(config: ChipConfig) -> dict[Memory, data.Layout]:
         Memory.ISUM: ISums(config),
         Memory.MEMBRANE: Membranes(config),
         Memory.COUNTER: data.StructLayout({"value": config.counter_bits}),
+        Memory.PARTIAL: Partials(config),
     }
 
 
@@ -193,10 +232,11 @@ def memory_depths(config: ChipConfig) -> dict[Memory, int]:
         Memory.ROUTE: config.routes,
         Memory.REQUANT: config.group_words * config.requant_subwords,
         Memory.WEIGHT: config.weight_words,
-        Memory.ACT: config.neuron_words,
+        Memory.ACT: config.act_words // 2,
         Memory.ISUM: config.neuron_words,
         Memory.MEMBRANE: config.neuron_words,
         Memory.COUNTER: len(Counter),
+        Memory.PARTIAL: config.neuron_words * config.requant_subwords,
     }
 
 

@@ -14,7 +14,10 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["INPUT", "BiasMode", "Edge", "EdgeKind", "IntArray", "Layer", "QuantizedNetwork", "Scaled", "Shape"]
+__all__ = [
+    "INPUT", "BiasMode", "Edge", "EdgeKind", "FanIn", "IntArray", "Layer", "Pool", "QuantizedNetwork", "Scaled",
+    "Shape",
+]  # fmt: skip
 
 INPUT = "input"
 """Name of the network's input as an edge's source."""
@@ -54,14 +57,39 @@ class Scaled:
     shift1: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class Pool:
+    """Max pooling of a layer's activations, after RoT and DRLO: windows of ``kernel`` x ``kernel``, 1..4.
+
+    ``stride``: 1, 2 or 4. ``padding``: zeros on each side, less than ``kernel``.
+    """
+
+    kernel: int
+    stride: int
+    padding: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class FanIn:
+    """Part of a layer's fan-in: source channels ``channel0 .. channel0 + channels - 1`` of edge number ``edge``."""
+
+    edge: int
+    channel0: int
+    channels: int
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Layer:
     """One layer of neurons.
 
-    ``shape``: of its output. ``mult, shift, bias``: int64 [C_out] requantization constants (shift >= 1). ``bias_mode``:
-    "sum" adds the bias before the multiplication (eq. 9), "scaled" after it (eq. 10). ``lo, hi``: clamp.
-    ``signed``: output is two's complement (only the last layer). ``rot``: k of eq. 22 (0: off); ``drlo``: most
-    significant spikes kept (0: off). ``scaled``: None for exact integration.
+    ``shape``: of its neurons, before pooling (see :attr:`output_shape`). ``mult, shift, bias``: int64 [C_out]
+    requantization constants (shift >= 1). ``bias_mode``: "sum" adds the bias before the multiplication (eq. 9),
+    "scaled" after it (eq. 10). ``lo, hi``: clamp. ``signed``: output is two's complement (only the last layer).
+    ``rot``: k of eq. 22 (0: off); ``drlo``: most significant spikes kept (0: off). ``truncate``: bits cleared at the
+    bottom (0: off; not with ``rot``). ``pool``: max pooling (unsigned activations only). ``raw``: the layer's output is
+    V(T-1) itself (only the last layer; constants and clamp have no effect). ``scaled``: None for exact integration.
+    ``parts``: how the fan-in is split; each part integrates into a membrane of its own, and requantization takes the
+    sum of all. Empty: not split. It matters to the result only where parts round or saturate.
     """
 
     name: str
@@ -76,7 +104,21 @@ class Layer:
     signed: bool = False
     rot: int = 0
     drlo: int = 0
+    truncate: int = 0
+    pool: Pool | None = None
+    raw: bool = False
     scaled: Scaled | None = None
+    parts: tuple[tuple[FanIn, ...], ...] = ()
+
+    @property
+    def output_shape(self) -> Shape:
+        """Shape of its activations, after pooling."""
+        if self.pool is None:
+            return self.shape
+        channels, *sides = self.shape
+        pool = self.pool
+        height, width = ((side + 2 * pool.padding - pool.kernel) // pool.stride + 1 for side in sides)
+        return channels, height, width
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -106,4 +148,4 @@ class QuantizedNetwork:
 
     def shape_of(self, source: str) -> Shape:
         """Output shape of the input or of a layer."""
-        return self.input_shape if source == INPUT else self.layer(source).shape
+        return self.input_shape if source == INPUT else self.layer(source).output_shape

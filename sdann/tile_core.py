@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hdl.config import ChipConfig
-from hdl.program import Counter, Memory, memory_layouts
+from hdl.program import Counter, Memory, Readout, memory_layouts
 from sdann.graph import IntArray
 
 __all__ = ["TileCore", "TileEdge"]
@@ -55,7 +55,7 @@ class TileCore:
         self.config, self.steps = config, steps
         layouts: Any = memory_layouts(config)
         d: Any = layouts[Memory.CORE].from_bits(words[Memory.CORE][0])
-        self.enable, self.stage, self.readout = bool(d.enable), int(d.stage), bool(d.readout)
+        self.enable, self.stage, self.readout = bool(d.enable), int(d.stage), d.readout != Readout.NONE
         self.y0, self.x0, self.group0 = int(d.y0), int(d.x0), int(d.group0)
         self.shape = (int(d.height), int(d.width), int(d.groups), config.lanes)
         self.scaled, self.mult1, self.shift1 = bool(d.scaled), int(d.mult1), int(d.shift1)

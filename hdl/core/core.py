@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out, connect
 from ..config import ChipConfig, bits_for
 from ..flit import Flit, FlitKind
 from ..host import Command, CommandWord
-from ..program import WRITABLE, Memory
+from ..program import WRITABLE, Memory, Readout
 from .accumulate import Accumulator, popcount
 from .address import AddressSetup
 from .counters import Counters
@@ -87,8 +87,8 @@ class Core(wiring.Component):
                 with m.If(core.enable):
                     m.d.sync += [
                         pass_wanted.eq(~command.first & integrated),
-                        emit_wanted.eq(emitted & ~core.readout),
-                        readout_wanted.eq(emitted & core.readout & command.first),
+                        emit_wanted.eq(emitted & (core.readout == Readout.NONE)),
+                        readout_wanted.eq(emitted & (core.readout != Readout.NONE) & command.first),
                     ]
                     with m.If(command.first & ((core.stage != 0) | command.valid[0])):
                         m.d.sync += front.eq(~front)
@@ -199,6 +199,8 @@ class Core(wiring.Component):
 
         # Write ports: the loader's word, for the neurons' memories also passes and the accumulator.
         for memory in WRITABLE:
+            if memory is Memory.PARTIAL:
+                continue
             name = memory.name.lower()
             loads = loader.en & (loader.mem == memory)
             m.d.comb += [

@@ -126,7 +126,7 @@ class MembranePass(wiring.Component):
             return Array(Cat(memory_word[s * width + n] for n in range(width)) for s in range(subwords))[stage[1].sub]
 
         currents = Signal(data.ArrayLayout(signed(config.isum_bits), width))
-        membranes = Signal(data.ArrayLayout(signed(config.membrane_bits), width))
+        membranes = Signal(data.ArrayLayout(signed(config.membrane_word_bits), width))
         constants = [Signal(Requant(config), name=f"constants_{n}") for n in range(2, 6)]
         m.d.sync += [
             currents.as_value().eq(subword(self.current)), membranes.as_value().eq(subword(self.membrane)),

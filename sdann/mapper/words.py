@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from hdl.config import ChipConfig
-from hdl.program import Memory, memory_layouts
+from hdl.program import Memory, Readout, memory_layouts
 from sdann.graph import Edge, IntArray, Layer, QuantizedNetwork
 from sdann.mapper.packing import Bytes, pack, pack_array, to_bytes
 from sdann.mapper.routing import RouteEntry
@@ -26,7 +26,7 @@ def core_words(
         Memory.ROUTE: [
             pack(memory_layouts(config)[Memory.ROUTE], {
                 "y0": r.y[0], "y1": r.y[1], "x0": r.x[0], "x1": r.x[1], "group0": r.group[0], "group1": r.group[1],
-                "edge": r.edge,
+                "edge": r.edge, "age": 0, "phase_log2": 0, "phase_y": 0, "phase_x": 0,
                 "dst": {"x0": r.mesh_x[0], "x1": r.mesh_x[1], "y0": r.mesh_y[0], "y1": r.mesh_y[1]},
             }, f"{name}: route")
             for r in routes
@@ -59,8 +59,11 @@ def _core(
         "mult1": scaled.mult1 if scaled else 0, "shift1": scaled.shift1 if scaled else 0,
         "bias_in_sum": int(layer is not None and layer.bias_mode == "sum"),
         "lo": layer.lo if layer else 0, "hi": layer.hi if layer else (1 << network.time_steps) - 1,
-        "rot": layer.rot if layer else 0, "drlo": layer.drlo if layer else 0,
-        "readout": int(layer is network.layers[-1]), "routes": routes,
+        "rot": layer.rot if layer else 0, "truncate": 0, "drlo": layer.drlo if layer else 0,
+        "pool": 0, "pool_kernel": 0, "pool_stride_log2": 0, "pool_y": 0, "pool_x": 0,
+        "out_width": region.width, "out_words": region.words, "slots": 2, "ages": 1,
+        "part": 0, "part_y": 0, "part_x": 0,
+        "readout": Readout.ACT.value if layer is network.layers[-1] else Readout.NONE.value, "routes": routes,
     }  # fmt: skip
     return pack(memory_layouts(config)[Memory.CORE], fields, "input" if layer is None else layer.name)
 
