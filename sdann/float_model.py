@@ -1,58 +1,142 @@
-"""The float network as a chain of plain layers: what an importer makes and what the quantizer reads."""
+"""The float network: the same graph of typed layers as the integer network, one layer for one layer."""
 
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from numpy.lib.stride_tricks import sliding_window_view
+import torch
+from torch.nn import functional
 
-from .graph import INPUT, Shape
+from .graph import INPUT, Pool, Shape
 
-__all__ = ["FloatArray", "FloatLayer", "FloatModel", "forward"]
+__all__ = [
+    "FloatArray", "FloatEdge", "FloatKind", "FloatLayer", "FloatModel", "edge_output", "edge_shape", "forward",
+    "layer_outputs", "shapes",
+]  # fmt: skip
 
 FloatArray = npt.NDArray[np.float64]
+FloatKind = Literal["conv", "depthwise", "linear", "avgpool", "identity"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FloatEdge:
+    """What one source adds to a layer's sum.
+
+    ``weight``: float64 in the layout of :class:`sdann.graph.Edge`, BatchNorm folded. An average pool's, [C, 1, K_h,
+    K_w], are all 1 / (K_h K_w), an identity's, [C, 1, 1, 1], all 1: neither is trained. ``stride``: 1, 2 or 4,
+    ``padding``: zeros on each side.
+    """
+
+    source: str
+    kind: FloatKind
+    weight: FloatArray
+    stride: int = 1
+    padding: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FloatLayer:
-    """One layer: z = sum w a + b, then ReLU if ``relu``.
+    """One layer: z = sum over edges of (sum w a) + b, then ReLU if ``relu``, min(., ``clip``), max pooling.
 
-    ``kind``: "conv", "depthwise", "linear" or "avgpool". ``weight``: float64 in the layout of
-    :class:`sdann.graph.Edge` (an average pool's are all 1 / (K_h K_w)), BatchNorm folded. ``bias``: float64 [C_out].
-    ``stride``: 1, 2 or 4, ``padding``: zeros on each side.
+    ``bias``: float64 [C_out]. ``clip``: 6 for ReLU6, None for none. ``range``: largest activation, where training has
+    fixed it; None leaves it to the quantizer's observer.
     """
 
     name: str
-    kind: Literal["conv", "depthwise", "linear", "avgpool"]
-    weight: FloatArray
+    edges: tuple[FloatEdge, ...]
     bias: FloatArray
-    stride: int = 1
-    padding: int = 0
     relu: bool = True
+    clip: float | None = None
+    pool: Pool | None = None
+    range: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FloatModel:
-    """A chain of layers. ``input_shape``: (channels, height, width)."""
+    """Layers in topological order; the last one's activations are the output.
+
+    ``input_shape``: (channels, height, width). ``host``: what the module does to the output after its last layer, in
+    order, such as "log_softmax"; neither this model nor the chip does it. ``input_range``: the input's largest
+    magnitude where training has fixed it.
+    """
 
     name: str
     input_shape: Shape
     layers: tuple[FloatLayer, ...]
+    host: tuple[str, ...] = ()
+    input_range: float | None = None
+
+
+def edge_shape(edge: FloatEdge, source: Shape) -> Shape:
+    """Shape of what ``edge`` makes of a source of shape ``source``; sides below 1 where the kernel does not fit."""
+    rows, cols = (
+        (side + 2 * edge.padding - kernel) // edge.stride + 1
+        for side, kernel in zip(source[1:], edge.weight.shape[2:], strict=True)
+    )
+    return len(edge.weight), rows, cols
+
+
+def shapes(model: FloatModel) -> dict[str, Shape]:
+    """Shapes of the input's and of every layer's activations (after pooling)."""
+    found = {INPUT: model.input_shape}
+    for layer in model.layers:
+        shape = edge_shape(layer.edges[0], found[layer.edges[0].source])
+        if layer.pool is not None:
+            pool = layer.pool
+            rows, cols = ((side + 2 * pool.padding - pool.kernel) // pool.stride + 1 for side in shape[1:])
+            shape = shape[0], rows, cols
+        found[layer.name] = shape
+    return found
+
+
+def edge_output(edge: FloatEdge, a: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """Sum w a of one edge: ``a`` [N, C, H, W] -> [N, C_out, H_out, W_out]. ``weight``: ``edge.weight`` as a tensor."""
+    if edge.kind == "linear":
+        return functional.linear(a.flatten(1), weight.flatten(1))[:, :, None, None]
+    if edge.kind == "conv":
+        return functional.conv2d(a, weight, stride=edge.stride, padding=edge.padding)
+    if weight.shape[2:] == (1, 1) and edge.padding == 0:
+        return a[:, :, :: edge.stride, :: edge.stride] * weight[:, 0]
+    return functional.conv2d(a, weight, stride=edge.stride, padding=edge.padding, groups=len(weight))
+
+
+def _output(layer: FloatLayer, sources: dict[str, torch.Tensor]) -> torch.Tensor:
+    z = torch.as_tensor(layer.bias)[:, None, None]
+    for edge in layer.edges:
+        z = edge_output(edge, sources[edge.source], torch.as_tensor(edge.weight)) + z
+    if layer.relu:
+        z = torch.relu(z)
+    if layer.clip is not None:
+        z = z.clamp(max=layer.clip)
+    if layer.pool is not None:
+        z = functional.max_pool2d(z, layer.pool.kernel, layer.pool.stride, layer.pool.padding)
+    return z
+
+
+def layer_outputs(model: FloatModel, images: npt.ArrayLike) -> Iterator[tuple[str, torch.Tensor]]:
+    """(name, output as float64 [N, C, H, W]) of the input and of every layer, in order.
+
+    An output is forgotten after its last use, so that large networks fit the memory.
+    """
+    uses = Counter(edge.source for layer in model.layers for edge in layer.edges)
+    with torch.no_grad():
+        a = torch.as_tensor(np.asarray(images, dtype=np.float64))
+        alive = {INPUT: a}
+        yield INPUT, a
+        for layer in model.layers:
+            a = _output(layer, alive)
+            for edge in layer.edges:
+                uses[edge.source] -= 1
+                if uses[edge.source] == 0:
+                    del alive[edge.source]
+            if uses[layer.name]:
+                alive[layer.name] = a
+            yield layer.name, a
 
 
 def forward(model: FloatModel, images: npt.ArrayLike) -> dict[str, FloatArray]:
     """Outputs of the input and of every layer, float64 [N, C, H, W], for ``images`` [N, C, H, W]."""
-    a = np.asarray(images, dtype=np.float64)
-    outputs = {INPUT: a}
-    for layer in model.layers:
-        pad = (layer.padding, layer.padding)
-        windows = sliding_window_view(np.pad(a, ((0, 0), (0, 0), pad, pad)), layer.weight.shape[2:], axis=(2, 3))
-        windows = windows[:, :, :: layer.stride, :: layer.stride]
-        if layer.kind in ("depthwise", "avgpool"):
-            z = np.einsum("ncyxij,cij->ncyx", windows, layer.weight[:, 0])
-        else:
-            z = np.tensordot(windows, layer.weight, axes=([1, 4, 5], [1, 2, 3])).transpose(0, 3, 1, 2)
-        z = z + layer.bias[:, None, None]
-        outputs[layer.name] = a = np.maximum(z, 0) if layer.relu else z
-    return outputs
+    return {name: np.asarray(a.numpy()) for name, a in layer_outputs(model, images)}

@@ -90,16 +90,16 @@ def quantize_input(network: QuantizedNetwork, images: npt.ArrayLike) -> IntArray
 
 def _quantized_weight(layer: FloatLayer, options: QuantizeOptions) -> tuple[IntArray, FloatArray]:
     """(integer weights, S_w per output channel), symmetric; an all-zero channel takes the layer's scale."""
-    if layer.kind == "avgpool":
-        return np.ones(layer.weight.shape, dtype=np.int64), layer.weight[:, 0, 0, 0]
+    if layer.edges[0].kind == "avgpool":
+        return np.ones(layer.edges[0].weight.shape, dtype=np.int64), layer.edges[0].weight[:, 0, 0, 0]
     limit = (1 << options.weight_bits - 1) - 1
-    peaks = np.abs(layer.weight).max(axis=(1, 2, 3))
+    peaks = np.abs(layer.edges[0].weight).max(axis=(1, 2, 3))
     if peaks.max() == 0:
         raise SdannError("all its weights are zero")
     if not options.per_channel:
         peaks[:] = peaks.max()
     scales = np.where(peaks > 0, peaks, peaks.max()) / limit
-    return np.rint(layer.weight / scales[:, None, None, None]).astype(np.int64), scales
+    return np.rint(layer.edges[0].weight / scales[:, None, None, None]).astype(np.int64), scales
 
 
 def _bias(
@@ -131,12 +131,13 @@ def _quantized_layer(
     steps = options.time_steps
     hi = (1 << steps - (signed or options.activations == "signed")) - 1
     weight, weight_scales = _quantized_weight(layer, options)
-    if layer.kind == "avgpool":
+    if layer.edges[0].kind == "avgpool":
         scale = scale_in
     else:
         scale = observe(values, options.observer, levels=hi, percentile=options.percentile) / hi
-    kind: EdgeKind = "depthwise" if layer.kind == "avgpool" else layer.kind
-    edge = Edge(source=source, kind=kind, weight=weight, stride=layer.stride, padding=layer.padding)
+    floating = layer.edges[0].kind
+    kind: EdgeKind = "depthwise" if floating in ("avgpool", "identity") else floating  # type: ignore[assignment]
+    edge = Edge(source=source, kind=kind, weight=weight, stride=layer.edges[0].stride, padding=layer.edges[0].padding)
     factors = weight_scales * scale_in / scale
     bias, mode, bits9, bits10 = _bias(layer, weight_scales * scale_in, scale, options)
     if mode == "scaled":  # then a channel without weights needs no multiplier
@@ -210,12 +211,12 @@ def quantize(
     source, shape = INPUT, model.input_shape
     for layer in model.layers:
         last = layer is model.layers[-1]
-        signed = not layer.relu and layer.kind != "avgpool"
+        signed = not layer.relu and layer.edges[0].kind != "avgpool"
         if signed and not last:
             raise UnsupportedError(
                 f"layer {layer.name!r} is not followed by ReLU; only the last layer may lack it: add one"
             )
-        if layer.kind == "avgpool" and source == INPUT and input_signed:
+        if layer.edges[0].kind == "avgpool" and source == INPUT and input_signed:
             raise UnsupportedError(
                 f"layer {layer.name!r}: average pooling of a signed input; pool the data before the network"
             )

@@ -7,7 +7,7 @@ import pytest
 
 from sdann import reference, stem
 from sdann.errors import DoesNotFitError, SdannError, UnsupportedError
-from sdann.float_model import FloatLayer, FloatModel, forward
+from sdann.float_model import FloatEdge, FloatLayer, FloatModel, forward
 from sdann.quantize import QuantizeOptions, quantize, quantize_input
 
 
@@ -19,18 +19,26 @@ def small_model(seed: int = 0, *, bias: float = 0.3, gains: bool = False) -> Flo
         weight = rng.normal(size=shape) / np.sqrt(np.prod(shape[1:]))
         if gains:
             weight *= 10.0 ** rng.uniform(-2, 0, (shape[0], 1, 1, 1))
-        return FloatLayer(name=name, kind=kind, weight=weight, bias=rng.normal(size=shape[0]) * bias, **more)  # type: ignore[arg-type]
+        source = {"conv": "input", "depth": "pool", "linear": "depth"}[name]
+        edge = FloatEdge(
+            source=source, kind=kind, weight=weight, padding=1 if "w" not in name and kind != "linear" else 0
+        )  # type: ignore[arg-type]
+        return FloatLayer(name=name, edges=(edge,), bias=rng.normal(size=shape[0]) * bias, **more)  # type: ignore[arg-type]
 
-    pool = FloatLayer(
-        name="pool", kind="avgpool", weight=np.full((5, 1, 2, 2), 0.25), bias=np.zeros(5), stride=2, relu=False
-    )
+    window = FloatEdge(source="conv", kind="avgpool", weight=np.full((5, 1, 2, 2), 0.25), stride=2)
+    pool = FloatLayer(name="pool", edges=(window,), bias=np.zeros(5), relu=False)
     return FloatModel(
         name="small", input_shape=(2, 6, 6),
         layers=(
-            layer("conv", "conv", 5, 2, 3, 3, padding=1), pool, layer("depth", "depthwise", 5, 1, 3, 3, padding=1),
+            layer("conv", "conv", 5, 2, 3, 3), pool, layer("depth", "depthwise", 5, 1, 3, 3),
             layer("linear", "linear", 4, 5, 3, 3, relu=False),
         ),
     )  # fmt: skip
+
+
+def with_weight(layer: FloatLayer, weight: np.ndarray, **changes: object) -> FloatLayer:
+    """``layer`` with another weight on its only edge."""
+    return replace(layer, edges=(replace(layer.edges[0], weight=weight),), **changes)  # type: ignore[arg-type]
 
 
 def images(seed: int = 1, *, signed: bool = False) -> np.ndarray:
@@ -78,7 +86,7 @@ def test_scales_and_ranges() -> None:
         and pool.edges[0].kind == "depthwise"
     )
     # M = S_w S_x / S_a, eq. 9's unit is S_w S_x
-    weight_scale = np.abs(model.layers[0].weight).max() / 127
+    weight_scale = np.abs(model.layers[0].edges[0].weight).max() / 127
     assert conv.mult / 2.0**conv.shift == pytest.approx(
         weight_scale * network.scales["input"] / network.scales["conv"], rel=1e-4
     )
@@ -127,7 +135,7 @@ def test_bias_choice_and_report() -> None:
 def test_bits_of_a_bias(value: int, bits: int) -> None:
     model = small_model(bias=0)
     network, _ = quantize(model, images(), QuantizeOptions(bias="sum"))
-    factor = np.abs(model.layers[0].weight).max() / 127 * network.scales["input"]
+    factor = np.abs(model.layers[0].edges[0].weight).max() / 127 * network.scales["input"]
     first = replace(model.layers[0], bias=np.full(5, value * factor))
     _, report = quantize(replace(model, layers=(first, *model.layers[1:])), images(), QuantizeOptions(bias="sum"))
     assert report.layers[0].bias_bits_sum == bits
@@ -147,9 +155,9 @@ def test_overflow_verdicts() -> None:
 
 def test_zero_channel() -> None:
     model = small_model()
-    weight = model.layers[0].weight.copy()
+    weight = model.layers[0].edges[0].weight.copy()
     weight[2] = 0
-    first = replace(model.layers[0], weight=weight, bias=np.abs(model.layers[0].bias))
+    first = with_weight(model.layers[0], weight, bias=np.abs(model.layers[0].bias))
     model = replace(model, layers=(first, *model.layers[1:]))
     for options in (
         QuantizeOptions(bias="scaled", per_channel=True),
@@ -179,8 +187,9 @@ def test_refusals() -> None:
         quantize(replace(model, layers=(dead, *model.layers[1:])), calibration)
     with pytest.raises(UnsupportedError, match="layer 'conv' is not followed by ReLU"):
         quantize(replace(model, layers=(replace(model.layers[0], relu=False), *model.layers[1:])), calibration)
+    from_input = replace(model.layers[1], edges=(replace(model.layers[1].edges[0], source="input"),))
     with pytest.raises(UnsupportedError, match="average pooling of a signed input"):
-        quantize(replace(model, input_shape=(5, 6, 6), layers=model.layers[1:2]), np.full((2, 5, 6, 6), -1.0))
+        quantize(replace(model, input_shape=(5, 6, 6), layers=(from_input,)), np.full((2, 5, 6, 6), -1.0))
 
 
 def test_inputs_are_rounded_and_clipped() -> None:
