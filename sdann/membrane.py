@@ -1,5 +1,6 @@
 """A network for another membrane width: exact (and saturating, where too narrow) or with scaled integration."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from fractions import Fraction
 
@@ -51,32 +52,34 @@ def with_membrane(
     *,
     scaled: bool,
     calibration: IntArray | None = None,
+    peaks: Mapping[str, int] | None = None,
     mult_bits: int = 16,
     max_shift: int = 31,
 ) -> QuantizedNetwork:
     """``network`` (unscaled) for a membrane of ``membrane_bits`` bits.
 
     ``scaled``: s_1 <= (2^(N-1) - 1 - 2^(T-1)) / V_max per layer, at most 1, from ``calibration`` (integer inputs [N,
-    C, H, W]); every layer's bias becomes eq. 10's, and a raw layer's ``scales`` entry is divided by its s_1. V_max is
-    that of the largest part of a split fan-in, so split first. Otherwise only the width changes, and V saturates where
-    it does not fit. Raises SdannError for a scaled network, a missing calibration, or a membrane too narrow for any
-    scale.
+    C, H, W]) or from V_max by layer, ``peaks``; every layer's bias becomes eq. 10's, and a raw layer's ``scales`` entry
+    is divided by its s_1. V_max is that of the largest part of a split fan-in, so split first. Otherwise only the width
+    changes, and V saturates where it does not fit. Raises SdannError for a scaled network, a missing calibration, or a
+    membrane too narrow for any scale.
     """
     check_network(network)
     if any(layer.scaled is not None for layer in network.layers):
         raise SdannError("the network has scaled integration already: start from the unscaled one")
     if not scaled:
         return replace(network, membrane_bits=membrane_bits)
-    if calibration is None:
-        raise SdannError("scaled integration needs calibration inputs")
     room = (1 << membrane_bits - 1) - 1 - (1 << network.time_steps - 1)
     if room < 1:
         raise SdannError(f"{membrane_bits} membrane bits leave no room for {network.time_steps} time steps")
-    wide = replace(network, membrane_bits=62)
-    result = run(wide, check_input(network, calibration))
+    if peaks is None:
+        if calibration is None:
+            raise SdannError("scaled integration needs calibration inputs")
+        result = run(replace(network, membrane_bits=62), check_input(network, calibration))
+        peaks = {layer.name: peak_membrane(network, layer, result) for layer in network.layers}
     layers, scales = [], dict(network.scales)
     for layer in network.layers:
-        s1 = min(Fraction(1), Fraction(room, max(peak_membrane(network, layer, result), 1)))
+        s1 = min(Fraction(1), Fraction(room, max(peaks[layer.name], 1)))
         try:
             changed = _scaled(layer, s1, mult_bits, max_shift)
         except SdannError as error:

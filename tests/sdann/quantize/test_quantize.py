@@ -185,7 +185,7 @@ def test_refusals() -> None:
     dead = replace(model.layers[0], bias=np.full(5, -100.0))
     with pytest.raises(SdannError, match="layer 'conv': all its values are zero"):
         quantize(replace(model, layers=(dead, *model.layers[1:])), calibration)
-    with pytest.raises(UnsupportedError, match="layer 'conv' is not followed by ReLU"):
+    with pytest.raises(UnsupportedError, match="layer 'conv': it is not followed by ReLU"):
         quantize(replace(model, layers=(replace(model.layers[0], relu=False), *model.layers[1:])), calibration)
     from_input = replace(model.layers[1], edges=(replace(model.layers[1].edges[0], source="input"),))
     with pytest.raises(UnsupportedError, match="average pooling of a signed input"):

@@ -1,0 +1,157 @@
+"""Integer weights of a layer whose edges share one product scale.
+
+With edge e's weight scale S_e and its source's S_x,e, the sum can only be formed where S_e S_x,e = U 2^k_e for all
+edges: one unit U (per output channel, or per layer) and a left shift k_e for each edge.
+"""
+
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+
+from ..errors import SdannError
+from ..float_model import FloatArray, FloatEdge, FloatLayer
+from ..graph import IntArray
+
+__all__ = ["EdgeWeights", "Source", "edge_weights"]
+
+FIXED = ("avgpool", "identity")
+"""Kinds of edges whose weights are not trained: one number for all."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """What an edge reads: the real value of one unit, and the mean square of its activations (real)."""
+
+    scale: float
+    mean_square: float
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class EdgeWeights:
+    """``weights`` and ``shifts``: per edge. ``unit``: U, [C_out], real value of one unit of the sum.
+
+    ``skip_error``: see :class:`sdann.quantize.LayerReport`.
+    """
+
+    weights: list[IntArray]
+    shifts: list[int]
+    unit: FloatArray
+    skip_error: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Choice:
+    shifts: tuple[int, ...]
+    unit: FloatArray
+    cost: float
+
+
+def _peaks(edge: FloatEdge, per_channel: bool) -> FloatArray:
+    """Largest |w| of each output channel [C_out], or of all."""
+    peaks = np.abs(edge.weight).max(axis=(1, 2, 3))
+    return peaks if per_channel else np.full(len(peaks), peaks.max())
+
+
+def _integers(edge: FloatEdge, scale: FloatArray, limit: int) -> IntArray:
+    rounded = np.rint(edge.weight / scale[:, None, None, None])
+    return np.clip(rounded, -limit, limit).astype(np.int64)  # a float quotient may exceed the limit by an ulp
+
+
+def _single(layer: FloatLayer, source: Source, limit: int, per_channel: bool) -> EdgeWeights:
+    edge = layer.edges[0]
+    peaks = _peaks(edge, per_channel)
+    if peaks.max() == 0:
+        raise SdannError("all its weights are zero")
+    magnitudes = np.abs(edge.weight[edge.weight != 0])
+    if edge.kind in FIXED or (not np.any(layer.bias) and np.ptp(magnitudes) == 0):
+        scale = np.full(len(peaks), magnitudes[0])  # all are 0 or +-this: exact in the smallest integers
+        return EdgeWeights(weights=[_integers(edge, scale, 1)], shifts=[0], unit=scale * source.scale)
+    scale = np.where(peaks > 0, peaks, peaks.max()) / limit
+    return EdgeWeights(weights=[_integers(edge, scale, limit)], shifts=[0], unit=scale * source.scale)
+
+
+class _Search:
+    """The unit and the shifts with the least expected squared error of the sum."""
+
+    def __init__(
+        self, edges: tuple[FloatEdge, ...], sources: list[Source], limit: int, per_channel: bool, max_shift: int
+    ) -> None:
+        self.edges, self.sources, self.limit, self.max_shift = edges, sources, limit, max_shift
+        scales = [source.scale for source in sources]
+        # Smallest U 2^k_e with which edge e's weights fit, [edges, C_out].
+        self.least = np.stack([_peaks(e, per_channel) * s / limit for e, s in zip(edges, scales, strict=True)])
+        if self.least.max() == 0:
+            raise SdannError("all its weights are zero")
+
+    def cost(self, shifts: tuple[int, ...], unit: FloatArray) -> float:
+        """Expected squared error: of trained weights as uniform rounding, of fixed ones as it is."""
+        total = 0.0
+        for edge, source, shift in zip(self.edges, self.sources, shifts, strict=True):
+            step = unit * 2.0**shift / source.scale
+            if edge.kind in FIXED:
+                weight, taps = edge.weight[:, 0, 0, 0], edge.weight[0].size
+                error = np.square((np.rint(weight / step) * step - weight) * taps)  # all taps err alike
+            else:
+                error = np.square(step) / 12 * edge.weight[0].size
+            total += float(error.sum()) * source.mean_square
+        return total
+
+    def units(self, shifts: tuple[int, ...]) -> list[FloatArray]:
+        """The smallest unit that ``shifts`` allow, and for each fixed edge the next one that makes it exact."""
+        unit = (self.least / np.exp2(shifts)[:, None]).max(axis=0)
+        unit = np.where(unit > 0, unit, unit.max())
+        found = [unit]
+        for edge, source, shift in zip(self.edges, self.sources, shifts, strict=True):
+            if edge.kind in FIXED:
+                ratio = edge.weight[:, 0, 0, 0] * source.scale / 2.0**shift
+                whole = np.floor(ratio / unit * (1 + 1e-12))
+                if whole.min() >= 1:
+                    found.append(ratio / whole)
+        return found
+
+    def best(self, shifts: tuple[int, ...]) -> _Choice:
+        """The best unit for ``shifts``."""
+        low = min(shifts)
+        shifts = tuple(min(shift - low, self.max_shift) for shift in shifts)
+        unit = min(self.units(shifts), key=lambda unit: self.cost(shifts, unit))
+        return _Choice(shifts=shifts, unit=unit, cost=self.cost(shifts, unit))
+
+    def run(self) -> _Choice:
+        """Starts from each edge's own scale, then changes one shift at a time as long as that helps."""
+        peaks = np.maximum(self.least.max(axis=1), self.least.max() / 2.0**self.max_shift)
+        starts = {tuple(np.maximum(0, np.ceil(np.log2(peaks / peak))).astype(int).tolist()) for peak in peaks}
+        choice = min((self.best(start) for start in sorted(starts)), key=lambda choice: choice.cost)
+        improved = True
+        while improved:
+            improved = False
+            for number, change in product(range(len(self.edges)), (-1, 1)):
+                shifts = list(choice.shifts)
+                shifts[number] += change
+                other = self.best(tuple(shifts))
+                if other.cost < choice.cost * (1 - 1e-9):
+                    choice, improved = other, True
+        return choice
+
+
+def edge_weights(
+    layer: FloatLayer, sources: list[Source], *, weight_bits: int, per_channel: bool, max_shift: int
+) -> EdgeWeights:
+    """Integer weights of ``weight_bits`` bits for ``layer``, whose edges read ``sources``.
+
+    A single edge takes S = max |w| / (2^(b-1) - 1), an average pool (or weights of one magnitude) ones. For several
+    edges, units that make an identity edge exact are tried too. Raises SdannError where all weights are zero.
+    """
+    limit = (1 << weight_bits - 1) - 1
+    if len(layer.edges) == 1:
+        return _single(layer, sources[0], limit, per_channel)
+    choice = _Search(layer.edges, sources, limit, per_channel, max_shift).run()
+    weights, errors = [], []
+    for edge, source, shift in zip(layer.edges, sources, choice.shifts, strict=True):
+        scale = choice.unit * 2.0**shift / source.scale
+        weights.append(_integers(edge, scale, limit))
+        if edge.kind == "identity":
+            errors.append(float(np.abs(weights[-1][:, 0, 0, 0] * scale - 1).max()))
+    return EdgeWeights(
+        weights=weights, shifts=list(choice.shifts), unit=choice.unit, skip_error=max(errors, default=None)
+    )
