@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from sdann import golden, reference, stem
-from sdann.data import Digits, digit_integers, load_digits
+from sdann.datasets import Digits, digit_integers, load_digits, open_dataset
 from sdann.errors import FileFormatError, SdannError
 from sdann.evaluate import accuracy, float_accuracy, integer_accuracy, predictions
 from sdann.float_model import FloatModel
@@ -16,7 +16,8 @@ from sdann.network_file import save_network
 from sdann.quantize import QuantizeOptions, quantize, quantize_input
 from sdann.random_networks import random_network
 from sdann.torch_import import from_torch
-from sdann.train import TrainOptions, load_float, save_float, train
+from sdann.training import TrainOptions, load_float, save_float, train
+from sdann.zoo import network_spec
 
 torch.set_num_threads(1)
 
@@ -28,7 +29,7 @@ def digits() -> Digits:
 
 @pytest.fixture(scope="module")
 def trained(digits: Digits) -> nn.Sequential:
-    return train("digit-cnn", digits.train_images, digits.train_labels, TrainOptions(epochs=5))
+    return train(network_spec("digit-cnn"), open_dataset("digits", (1, 8, 8)), TrainOptions(epochs=5, device="cpu"))
 
 
 @pytest.fixture(scope="module")
@@ -39,11 +40,11 @@ def model(trained: nn.Sequential) -> FloatModel:
 def test_split(digits: Digits) -> None:
     again = load_digits()
     assert (digits.test_images == again.test_images).all() and (digits.train_labels == again.train_labels).all()
-    assert len(digits.test_labels) >= 360 and len(digits.train_labels) + len(digits.test_labels) == 1797
+    assert len(digits.test_labels) >= 360 and len(digits.train_labels) == 1200 and len(digits.validation_labels) == 237
     assert digits.train_images.min() == 0 and digits.train_images.max() == 1 == digits.test_images.max()
     assert set(digits.test_labels.tolist()) == set(range(10)) and np.bincount(digits.test_labels).min() >= 20
-    train_set = {image.tobytes() for image in digits.train_images}
-    assert not any(image.tobytes() in train_set for image in digits.test_images)
+    parts = (digits.train_images, digits.validation_images, digits.test_images)
+    assert len({image.tobytes() for part in parts for image in part}) == 1797
 
 
 def test_integers(digits: Digits) -> None:
@@ -52,22 +53,6 @@ def test_integers(digits: Digits) -> None:
         assert x.shape == (360, 1, 8, 8) and x.min() == 0 and x.max() == 2**steps - 1
         assert len(np.unique(x)) >= 16  # no two of the 17 grey levels merge, but at 4 bits one pair must
     assert len(np.unique(digit_integers(digits.test_images))) == 17
-
-
-def test_training_is_reproducible_and_reports(digits: Digits) -> None:
-    seen: list[tuple[int, int, float]] = []
-    state = torch.get_rng_state()
-    options = TrainOptions(epochs=2, seed=3)
-    images, labels = digits.train_images[:257], digits.train_labels[:257]
-    one = train("digit-cnn", images, labels, options, lambda *report: seen.append(report))
-    two = train("digit-cnn", images, labels, options)
-    assert all((a == b).all() for a, b in zip(one.state_dict().values(), two.state_dict().values(), strict=True))
-    assert [(done, total) for done, total, _ in seen] == [(1, 2), (2, 2)] and seen[1][2] < seen[0][2]
-    assert (torch.get_rng_state() == state).all() and not one.training
-    with pytest.raises(SdannError, match="digit-cnn"):
-        train("lenet", images, labels)
-    with pytest.raises(SdannError, match="images of shape"):
-        train("digit-cnn", images[:, :, :4], labels)
 
 
 def test_accuracy_helper() -> None:

@@ -9,8 +9,8 @@ from torch import nn
 
 from sdann.errors import UnsupportedError
 from sdann.float_model import forward
-from sdann.networks import NETWORKS
 from sdann.torch_import import from_torch
+from sdann.zoo import NETWORKS
 
 torch.set_num_threads(1)
 
