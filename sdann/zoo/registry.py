@@ -43,7 +43,7 @@ _SPECS = (
     ),
     NetworkSpec(
         name="vgg16-cifar", input_shape=_RGB32, classes=10, width=64, source=f"{_VGG}, BatchNorm, one linear layer",
-        data="cifar10", recipe=replace(_CIFAR, rate=0.05), make=vgg16_cifar,
+        data="cifar10", recipe=_CIFAR, make=vgg16_cifar,
     ),
     NetworkSpec(
         name="resnet18-cifar", input_shape=_RGB32, classes=10, width=64, source=f"{_RESNET}, 3 x 3 stem",
