@@ -13,19 +13,19 @@ from hdl.config import ChipConfig
 
 from .atomic import atomic
 from .chip_file import save_chip
-from .data import load_digits
+from .datasets import load_digits, open_dataset
 from .errors import SdannError
 from .evaluate import float_accuracy, integer_accuracy
 from .golden import GoldenResult
 from .graph import QuantizedNetwork
 from .mapper import ProgramImage, map_network, mesh_text
 from .network_file import save_network
-from .networks import network_spec
 from .quantize import QuantizeOptions, QuantizeReport, quantize, quantize_input
 from .results import Figure, broken, rtl_figures, stage_data
 from .stages import RtlRun, StageResult, Stages, failures
 from .torch_import import from_torch
-from .train import TrainOptions, save_float, train
+from .training import TrainOptions, save_float, train
+from .zoo import network_spec
 
 __all__ = ["FLOAT_ACCURACY", "NON_ZERO", "DemoOptions", "DemoResult", "Progress", "run_demo"]
 
@@ -80,10 +80,8 @@ def run_demo(options: DemoOptions, progress: Progress) -> DemoResult:
     images, labels = digits.test_images[: options.samples], digits.test_labels[: options.samples]
 
     advance = progress("train")
-    model = train(
-        NETWORK, digits.train_images, digits.train_labels, TrainOptions(seed=options.seed),
-        lambda done, total, loss: advance(done, total),
-    )  # fmt: skip
+    dataset = open_dataset("digits", spec.input_shape)
+    model = train(spec, dataset, TrainOptions(seed=options.seed, device="cpu"), progress=advance)
     with atomic(out / "float.safetensors") as path:
         save_float(model, NETWORK, path)
 

@@ -23,7 +23,7 @@ def accuracy(outputs: npt.ArrayLike, labels: npt.ArrayLike) -> float:
     return float((predictions(outputs) == np.asarray(labels)).mean())
 
 
-def float_accuracy(model: nn.Sequential, images: npt.ArrayLike, labels: npt.ArrayLike) -> float:
+def float_accuracy(model: nn.Module, images: npt.ArrayLike, labels: npt.ArrayLike) -> float:
     """Accuracy of the float network in its present mode."""
     with torch.no_grad():
         return accuracy(model(torch.as_tensor(images, dtype=torch.float32)).numpy(), labels)

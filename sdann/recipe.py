@@ -6,7 +6,7 @@ import numpy as np
 
 from hdl.config import ChipConfig
 
-from .data import load_digits
+from .datasets import load_digits
 from .errors import SdannError
 from .graph import INPUT, IntArray, QuantizedNetwork
 from .mapper import ProgramImage, network_hash

@@ -93,7 +93,7 @@ class Stages:
         self.expected = {name: a for name, a in self.golden.activations.items() if name != INPUT}
         self._tile_counters: dict[tuple[int, int], dict[str, int]] = {}
 
-    def float_net(self, model: "nn.Sequential", images: npt.ArrayLike) -> StageResult:
+    def float_net(self, model: "nn.Module", images: npt.ArrayLike) -> StageResult:
         """The float network on the same samples, as real ``images``: nothing to compare but its accuracy."""
         right = None if self.labels is None else float_accuracy(model, images, self.labels)
         return StageResult(name="float", samples=len(self.x), accuracy=right)

@@ -12,6 +12,7 @@ from .quantize import quantize_command
 from .train import train_command
 from .validate import validate_command
 from .verilog import verilog_command
+from .zoo import zoo_command
 
 __all__ = ["main"]
 
@@ -43,7 +44,7 @@ def main() -> None:
 
 
 for _command in (
-    demo_command, train_command, quantize_command, map_command, verilog_command, validate_command, cosim_command,
-    bench_command,
+    demo_command, zoo_command, train_command, quantize_command, map_command, verilog_command, validate_command,
+    cosim_command, bench_command,
 ):  # fmt: skip
     main.add_command(_command)

@@ -37,15 +37,15 @@ def quantize_command(
     Post-training quantization, eqs. 1-10, and eqs. 15-19 with --scaled.
     """
     config = chip_from(preset_name, fields, membrane_bits)
-    from sdann.data import load_digits
+    from sdann.datasets import load_digits
     from sdann.evaluate import float_accuracy, integer_accuracy
     from sdann.network_file import save_network
-    from sdann.networks import network_spec
     from sdann.quantize import quantize
     from sdann.recipe import options_for
     from sdann.sparsity import with_sparsity
     from sdann.torch_import import from_torch
-    from sdann.train import load_float
+    from sdann.training import load_float
+    from sdann.zoo import network_spec
 
     with progress() as steps, steps.step("quantize"):
         model, name = load_float(float_file)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from sdann.results import Figure
     from sdann.stages import StageResult
 
-__all__ = ["figure_text", "layer_table", "map_rows", "map_text", "quantize_table", "stage_text"]
+__all__ = ["figure_text", "layer_table", "map_rows", "map_text", "quantize_table", "stage_text", "zoo_table"]
 
 
 def _table(title: str, *columns: str, left: int = 1) -> Table:
@@ -114,4 +114,18 @@ def figure_text(figures: Sequence["Figure"]) -> Table:
     for figure in figures:
         bound = "" if figure.bound is None else f"{figure.relation} {figure.bound:,g}"
         table.add_row(figure.name, f"{figure.value:,.4g}", figure.unit, bound)
+    return table
+
+
+def zoo_table(rows: Sequence[dict[str, Any]]) -> Table:
+    """The networks of the zoo."""
+    table = _table(
+        "Networks (parameters with BatchNorm folded)", "network", "task", "layers from", "input", "classes", "width",
+        "layers", "parameters", "MACs", left=3,
+    )  # fmt: skip
+    for row in rows:
+        table.add_row(
+            row["network"], row["task"], row["source"], " x ".join(map(str, row["input_shape"])), str(row["classes"]),
+            str(row["width"]), str(row["layers"]), f"{row['parameters']:,}", f"{row['macs']:,}",
+        )  # fmt: skip
     return table

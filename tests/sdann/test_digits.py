@@ -1,22 +1,18 @@
 """The digit network from training to the integer network: data, training, checkpoints, accuracy, live layers."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from sdann import golden, reference, stem
-from sdann.data import Digits, digit_integers, load_digits
-from sdann.errors import FileFormatError, SdannError
+from sdann.datasets import Digits, digit_integers, load_digits, open_dataset
 from sdann.evaluate import accuracy, float_accuracy, integer_accuracy, predictions
 from sdann.float_model import FloatModel
-from sdann.network_file import save_network
 from sdann.quantize import QuantizeOptions, quantize, quantize_input
-from sdann.random_networks import random_network
 from sdann.torch_import import from_torch
-from sdann.train import TrainOptions, load_float, save_float, train
+from sdann.training import TrainOptions, train
+from sdann.zoo import network_spec
 
 torch.set_num_threads(1)
 
@@ -27,47 +23,13 @@ def digits() -> Digits:
 
 
 @pytest.fixture(scope="module")
-def trained(digits: Digits) -> nn.Sequential:
-    return train("digit-cnn", digits.train_images, digits.train_labels, TrainOptions(epochs=5))
+def trained(digits: Digits) -> nn.Module:
+    return train(network_spec("digit-cnn"), open_dataset("digits", (1, 8, 8)), TrainOptions(epochs=5, device="cpu"))
 
 
 @pytest.fixture(scope="module")
-def model(trained: nn.Sequential) -> FloatModel:
+def model(trained: nn.Module) -> FloatModel:
     return from_torch(trained, (1, 8, 8), name="digit-cnn")
-
-
-def test_split(digits: Digits) -> None:
-    again = load_digits()
-    assert (digits.test_images == again.test_images).all() and (digits.train_labels == again.train_labels).all()
-    assert len(digits.test_labels) >= 360 and len(digits.train_labels) + len(digits.test_labels) == 1797
-    assert digits.train_images.min() == 0 and digits.train_images.max() == 1 == digits.test_images.max()
-    assert set(digits.test_labels.tolist()) == set(range(10)) and np.bincount(digits.test_labels).min() >= 20
-    train_set = {image.tobytes() for image in digits.train_images}
-    assert not any(image.tobytes() in train_set for image in digits.test_images)
-
-
-def test_integers(digits: Digits) -> None:
-    for steps in (4, 8):
-        x = digit_integers(digits.test_images, time_steps=steps)
-        assert x.shape == (360, 1, 8, 8) and x.min() == 0 and x.max() == 2**steps - 1
-        assert len(np.unique(x)) >= 16  # no two of the 17 grey levels merge, but at 4 bits one pair must
-    assert len(np.unique(digit_integers(digits.test_images))) == 17
-
-
-def test_training_is_reproducible_and_reports(digits: Digits) -> None:
-    seen: list[tuple[int, int, float]] = []
-    state = torch.get_rng_state()
-    options = TrainOptions(epochs=2, seed=3)
-    images, labels = digits.train_images[:257], digits.train_labels[:257]
-    one = train("digit-cnn", images, labels, options, lambda *report: seen.append(report))
-    two = train("digit-cnn", images, labels, options)
-    assert all((a == b).all() for a, b in zip(one.state_dict().values(), two.state_dict().values(), strict=True))
-    assert [(done, total) for done, total, _ in seen] == [(1, 2), (2, 2)] and seen[1][2] < seen[0][2]
-    assert (torch.get_rng_state() == state).all() and not one.training
-    with pytest.raises(SdannError, match="digit-cnn"):
-        train("lenet", images, labels)
-    with pytest.raises(SdannError, match="images of shape"):
-        train("digit-cnn", images[:, :, :4], labels)
 
 
 def test_accuracy_helper() -> None:
@@ -86,7 +48,7 @@ def test_accuracy_helper() -> None:
     ids=["exact", "scaled", "per channel"],
 )
 def test_accuracy_and_live_layers(
-    trained: nn.Sequential, model: FloatModel, digits: Digits, options: QuantizeOptions
+    trained: nn.Module, model: FloatModel, digits: Digits, options: QuantizeOptions
 ) -> None:
     before = float_accuracy(trained, digits.test_images, digits.test_labels)
     assert before >= 0.97
@@ -117,22 +79,3 @@ def test_narrow_membrane_without_scaling_loses_accuracy(model: FloatModel, digit
     plain, _ = quantize(model, digits.train_images[:256], QuantizeOptions(membrane_bits=12))
     scaled, _ = quantize(model, digits.train_images[:256], QuantizeOptions(membrane_bits=12, scaled=True))
     assert integer_accuracy(plain, images, labels) < 0.6 < 0.95 < integer_accuracy(scaled, images, labels)
-
-
-def test_checkpoints(trained: nn.Sequential, digits: Digits, tmp_path: Path) -> None:
-    path = tmp_path / "digits.safetensors"
-    save_float(trained, "digit-cnn", path)
-    loaded, name = load_float(path)
-    assert name == "digit-cnn" and not loaded.training
-    x = torch.from_numpy(digits.test_images[:5])
-    assert torch.equal(loaded(x), trained(x))
-    with pytest.raises(FileFormatError, match="no such file"):
-        load_float(tmp_path / "none")
-    save_network(random_network(np.random.default_rng(0)), tmp_path / "network")
-    with pytest.raises(FileFormatError, match="sdann-network"):
-        load_float(tmp_path / "network")
-    save_float(nn.Sequential(nn.Linear(2, 2)), "digit-cnn", path)
-    with pytest.raises(FileFormatError, match="not a checkpoint of a known network"):
-        load_float(path)
-    with pytest.raises(SdannError, match="unknown network"):
-        save_float(trained, "lenet", path)

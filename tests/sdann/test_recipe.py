@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hdl.config import preset
-from sdann.data import TEST_IMAGES
+from sdann.datasets import TEST_IMAGES
 from sdann.errors import SdannError
 from sdann.graph import INPUT
 from sdann.mapper import map_network

@@ -39,7 +39,7 @@ def test_version(sdann):
 
 
 def test_all_commands_are_there():
-    assert list(main.commands) == ["demo", "train", "quantize", "map", "verilog", "validate", "cosim", "bench"]
+    assert list(main.commands) == ["demo", "zoo", "train", "quantize", "map", "verilog", "validate", "cosim", "bench"]
 
 
 @pytest.mark.parametrize(

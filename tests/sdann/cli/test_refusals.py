@@ -147,7 +147,7 @@ def test_unknown_simulator(refused, files):
 
 
 def test_unknown_network(refused):
-    assert "unknown network 'vgg'; known networks: digit-cnn" in refused("train", "--network", "vgg")
+    assert "unknown network 'vgg'; known networks: digit-cnn" in refused("train", "vgg")
 
 
 def test_quantizer_options(refused, float_file):
