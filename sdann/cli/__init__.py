@@ -8,6 +8,7 @@ from .bench import bench_command
 from .cosim import cosim_command
 from .demo import demo_command
 from .map import map_command
+from .paper import paper_command
 from .quantize import quantize_command
 from .train import train_command
 from .validate import validate_command
@@ -45,6 +46,6 @@ def main() -> None:
 
 for _command in (
     demo_command, zoo_command, train_command, quantize_command, map_command, verilog_command, validate_command,
-    cosim_command, bench_command,
+    cosim_command, paper_command, bench_command,
 ):  # fmt: skip
     main.add_command(_command)

@@ -24,6 +24,14 @@ def _table(title: str, *columns: str, left: int = 1) -> Table:
     return table
 
 
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    """A table of text; the first column is flush left, the others flush right."""
+    made = _table(title, *columns)
+    for row in rows:
+        made.add_row(*row)
+    return made
+
+
 def quantize_table(report: "QuantizeReport") -> Table:
     """What quantization chose, layer by layer."""
     table = _table(

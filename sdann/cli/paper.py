@@ -1,0 +1,83 @@
+"""``sdann paper``."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .outcome import Outcome, command, progress
+
+__all__ = ["paper_command"]
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+@command("paper")
+@click.argument("name", metavar="NAME")
+@click.option("--network", "networks", multiple=True, help="Of the zoo. May be repeated. [default: digit networks]")
+@click.option(
+    "--data", metavar="DATA", help="digits32, cifar10:PATH, ...: see `sdann train`. [default: the networks' own]"
+)
+@click.option("--epochs", type=click.IntRange(1), help="Of training. [default: the networks' recipes]")
+@click.option("--samples", type=click.IntRange(1), help="Samples of each part. [default: all]")
+@click.option("--quick", is_flag=True, help="Fewer samples, epochs and trials: a check, not a result.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option(
+    "--folder", type=click.Path(path_type=Path, file_okay=False), default=Path("build/paper"), show_default=True,
+    help="Where weights, plots and tables (JSON) go.",
+)  # fmt: skip
+def paper_command(
+    name: str, networks: tuple[str, ...], data: str | None, epochs: int | None, samples: int | None, quick: bool,
+    seed: int, folder: Path,
+) -> Outcome:  # fmt: skip
+    """One of the paper's tables or figures: table1 ... table9, fig4, fig7, fig8, fig9, fig11, fig12, fig13.
+
+    Networks are trained first, unless FOLDER holds their weights from an earlier run.
+    """
+    from sdann.atomic import atomic
+    from sdann.paper import Setup, experiment
+    from sdann.paper.subject import make_subject
+    from sdann.results import json_text
+
+    from .tables import table
+
+    chosen = experiment(name)
+    names = networks or (("digit-cnn",) if quick and "digit-cnn" in chosen.networks else chosen.networks)
+    limit = samples or (60 if quick else None)
+    with progress() as steps:
+        subjects = tuple(
+            make_subject(
+                network, folder / "weights", data=data, epochs=epochs, limit=limit, seed=seed,
+                progress=steps.bar(f"train {network}"),
+            )
+            for network in names
+        )  # fmt: skip
+        advance = steps.bar(name)
+        result = chosen.run(Setup(subjects=subjects, folder=folder, quick=quick, seed=seed), advance)
+        advance(1, 1)
+    folder.mkdir(parents=True, exist_ok=True)
+    picture = chosen.plot(result)
+    plot = folder / f"{name}.png"
+    if picture:
+        with atomic(plot) as temporary:
+            temporary.write_bytes(picture)
+    content = {
+        "name": name, "title": chosen.title, "networks": list(names), "columns": list(result.columns),
+        "rows": [dict(row) for row in result.rows], "data": dict(result.data), "notes": list(result.notes),
+        "quick": quick, "seed": seed,
+    }  # fmt: skip
+    with atomic(folder / f"{name}.json") as temporary:
+        temporary.write_text(json_text(content))
+    rows = [[_text(row.get(column)) for column in result.columns] for row in result.rows]
+    wrote = f"wrote {folder / f'{name}.json'}" + (f" and {plot}" if picture else "")
+    return Outcome(
+        data={key: content[key] for key in ("name", "networks", "columns", "rows", "notes", "quick", "seed")}
+        | {"out": str(folder / f"{name}.json"), "plot": str(plot) if picture else None},
+        text=[table(f"{name}: {chosen.title}", list(result.columns), rows), *result.notes, wrote],
+    )  # fmt: skip
