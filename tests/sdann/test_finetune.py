@@ -88,11 +88,11 @@ def test_values_are_those_of_the_integer_network(trained, residual, digits, netw
         values = np.rint(found[layer.name].numpy() / integers.scales[layer.name])
         # The multiplier has 16 bits, float32 24: rarely, a value at the border of two is rounded to the other one, and
         # layers after it see that.
-        assert distance(values, expected.activations[layer.name]) < 0.01, layer.name
+        assert distance(values, expected.activations[layer.name]) < 0.008, layer.name
     worse = QuantizeOptions(**{**vars(options), "weight_bits": max(2, options.weight_bits - 2)})
     other, _ = quantize(model, images, worse)
     others = reference.run(other, quantize_input(other, images[:64])).activations[layer.name]
-    assert distance(np.rint(found[layer.name].numpy() / other.scales[layer.name]), others) > 0.03
+    assert distance(np.rint(found[layer.name].numpy() / other.scales[layer.name]), others) > 0.02
 
 
 @pytest.mark.parametrize("weight_bits", [4, 3])
