@@ -107,8 +107,8 @@ def random_network(
     for index in range(layers):
         signed = signed_output and index == layers - 1
         bits = time_steps
-        if "wide" in features and signed and time_steps < MAX_OUT_BITS and rng.random() < 0.5:
-            bits = int(rng.integers(time_steps + 1, MAX_OUT_BITS + 1))
+        if "wide" in features and signed and time_steps < MAX_OUT_BITS - 1 and rng.random() < 0.5:
+            bits = MAX_OUT_BITS if rng.random() < 0.3 else int(rng.integers(time_steps + 1, MAX_OUT_BITS))
         hi = (1 << bits - signed) - 1
         for attempt in range(200):
             source, a = next(reversed(values.items()))

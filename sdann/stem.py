@@ -15,7 +15,7 @@ from .check import check_input, check_network
 from .graph import INPUT, Edge, FanIn, IntArray, Layer, QuantizedNetwork
 from .trains import BoolArray, decode, drlo_train, encode, pool_train, rot_train, truncate_train
 
-__all__ = ["Record", "StemResult", "decode", "drlo_train", "encode", "rot_train", "run"]
+__all__ = ["Record", "StemResult", "run"]
 
 Record = Literal["spikes", "currents", "membranes"]
 FloatArray = npt.NDArray[np.float64]
