@@ -3,14 +3,13 @@
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import SdannError
 from ..float_model import FloatArray, FloatModel
 from ..graph import INPUT, IntArray, QuantizedNetwork
 from ..membrane import with_membrane
-from .calibration import Calibration, batch_size, calibrate, checked_images
-from .layers import Activations, QuantizedLayer, quantized_layer
+from .calibration import batch_size, calibrate, checked_images
 from .options import LayerReport, QuantizeOptions, QuantizeReport
 from .peak_report import make_report, peak_images, peaks
+from .walk import input_activations, quantized_layers
 
 __all__ = ["LayerReport", "QuantizeOptions", "QuantizeReport", "dequantize_output", "quantize", "quantize_input"]
 
@@ -33,37 +32,6 @@ def dequantize_output(network: QuantizedNetwork, output: IntArray) -> FloatArray
     return np.asarray(values * network.scales[last.name])
 
 
-def _input(model: FloatModel, calibration: Calibration, options: QuantizeOptions) -> Activations:
-    signed = calibration.negative if options.input_signed is None else options.input_signed
-    if not signed and calibration.negative:
-        raise SdannError("the calibration images hold negative values: use a signed input")
-    statistics = calibration.statistics[INPUT]
-    largest = options.input_range or model.input_range or statistics.largest
-    if largest <= 0:
-        raise SdannError(f"the input range must be above 0, not {largest}")
-    levels = (1 << options.time_steps - signed) - 1
-    return Activations(
-        shape=model.input_shape, scale=largest / levels, levels=levels, signed=signed,
-        mean_square=statistics.mean_square,
-    )  # fmt: skip
-
-
-def _layers(model: FloatModel, calibration: Calibration, options: QuantizeOptions) -> list[QuantizedLayer]:
-    known = {INPUT: _input(model, calibration, options)}
-    found = []
-    for layer in model.layers:
-        sources = [known[edge.source] for edge in layer.edges]
-        try:
-            made = quantized_layer(
-                layer, sources, calibration.statistics[layer.name], layer is model.layers[-1], options
-            )
-        except SdannError as error:
-            raise type(error)(f"layer {layer.name!r}: {error}") from None
-        known[layer.name] = made.output
-        found.append(made)
-    return found
-
-
 def quantize(
     model: FloatModel, calibration: npt.ArrayLike, options: QuantizeOptions | None = None
 ) -> tuple[QuantizedNetwork, QuantizeReport]:
@@ -75,8 +43,8 @@ def quantize(
     options.check()
     images = checked_images(model, np.asarray(calibration, dtype=np.float64))
     ranges = calibrate(model, images)
-    source = _input(model, ranges, options)
-    found = _layers(model, ranges, options)
+    source = input_activations(model, ranges, options)
+    found = quantized_layers(model, ranges, options)
     scales = {INPUT: source.scale} | {made.layer.name: made.output.scale for made in found}
     unscaled = QuantizedNetwork(
         name=model.name, input_shape=model.input_shape, input_signed=source.signed, time_steps=options.time_steps,

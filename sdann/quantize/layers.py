@@ -14,7 +14,7 @@ from ..observers import Statistics
 from .options import QuantizeOptions
 from .weights import FIXED, EdgeWeights, Source, edge_weights
 
-__all__ = ["Activations", "QuantizedLayer", "quantized_layer"]
+__all__ = ["Activations", "QuantizedLayer", "bias_units", "quantized_layer"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,14 +42,13 @@ def _signed_bits(values: IntArray) -> int:
     return max((v if v >= 0 else ~v).bit_length() + 1 for v in (int(values.max()), int(values.min())))
 
 
-def _bias(
+def bias_units(
     bias: FloatArray, unit9: FloatArray, unit10: float, raw: bool, options: QuantizeOptions
-) -> tuple[IntArray, BiasMode, int, int]:
-    """(bias, mode, bits of eq. 9, bits of eq. 10)."""
-    wide, narrow = np.rint(bias / unit9).astype(np.int64), np.rint(bias / unit10).astype(np.int64)
-    bits9, bits10 = _signed_bits(wide), _signed_bits(narrow)
+) -> tuple[BiasMode, int, int]:
+    """(mode, bits of eq. 9, bits of eq. 10); raises DoesNotFitError where the mode asked for needs too many."""
+    bits9, bits10 = (_signed_bits(np.rint(bias / unit).astype(np.int64)) for unit in (unit9, unit10))
     if raw:  # the host adds it
-        return wide, "sum", bits9, bits10
+        return "sum", bits9, bits10
     mode: BiasMode = "scaled" if options.scaled else "sum" if bits9 <= options.bias_bits else "scaled"
     if options.bias != "auto":
         mode = options.bias
@@ -57,7 +56,7 @@ def _bias(
     if bits > options.bias_bits:
         remedy = 'bias="scaled" (eq. 10) needs ' + str(bits10) if mode == "sum" else "clip the weights or retrain"
         raise DoesNotFitError(f"its bias needs {bits} bits, the target has {options.bias_bits}; {remedy}")
-    return wide if mode == "sum" else narrow, mode, bits9, bits10
+    return mode, bits9, bits10
 
 
 def _may_be_negative(layer: FloatLayer, sources: list[Activations]) -> bool:
@@ -90,7 +89,7 @@ def _scale(
     edge, source = layer.edges[0], sources[0]
     if len(sources) > 1 or edge.kind not in FIXED or source.signed or source.levels != levels or np.any(layer.bias):
         return reach / levels
-    spare = math.floor(math.log2(source.scale * levels / reach)) if edge.kind == "avgpool" else 0
+    spare = math.floor(math.log2(source.scale * levels / reach) + 1e-9) if edge.kind == "avgpool" else 0
     return source.scale / 2.0 ** max(0, spare)
 
 
@@ -141,10 +140,11 @@ def quantized_layer(
     per_channel = options.per_channel and not raw  # a raw output has one scale
     found = edge_weights(
         layer, [Source(scale=s.scale, mean_square=s.mean_square) for s in sources], weight_bits=options.weight_bits,
-        per_channel=per_channel, max_shift=options.max_edge_shift,
+        per_channel=per_channel, max_shift=options.max_edge_shift, observer=options.weight_observer,
     )  # fmt: skip
     scale = float(found.unit[0]) if raw else _scale(layer, sources, statistics, levels, options)
-    bias, mode, *bits = _bias(layer.bias, found.unit, scale, raw, options)
+    mode, *bits = bias_units(layer.bias, found.unit, scale, raw, options)
+    bias = np.rint(layer.bias / (found.unit if mode == "sum" else scale)).astype(np.int64)
     mult, shift = _constants(found, scale, mode, options)
     edges = _edges(layer, found)
     quantized = Layer(

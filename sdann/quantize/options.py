@@ -7,6 +7,7 @@ from ..check import MAX_OUT_BITS
 from ..errors import SdannError
 from ..graph import BiasMode
 from ..observers import Observer
+from .weights import WeightObserver
 
 __all__ = ["LayerReport", "Overflow", "QuantizeOptions", "QuantizeReport"]
 
@@ -18,7 +19,8 @@ class QuantizeOptions:
     """How to quantize. Widths in bits; those of the target chip limit what the quantizer accepts.
 
     ``time_steps`` T: bits of input and activations. ``weight_bits``: of weights, 2..8. ``per_channel``: a weight scale
-    per output channel instead of per layer. ``observer``, ``percentile``: see
+    per output channel instead of per layer. ``weight_observer``: how it is chosen, see
+    :func:`sdann.quantize.weights.edge_weights`. ``observer``, ``percentile``: of activations, see
     :meth:`sdann.observers.Statistics.range`. ``activations``: "unsigned" 0..2^T-1, or "signed" [0, 2^(T-1)-1].
     ``bias``: "sum" (eq. 9), "scaled" (eq. 10), or "auto": eq. 10 where eq. 9's bias exceeds ``bias_bits``.
     ``input_signed``: None takes what the calibration images need. ``input_range``: the input's largest magnitude, None
@@ -32,6 +34,7 @@ class QuantizeOptions:
     time_steps: int = 8
     weight_bits: int = 8
     per_channel: bool = False
+    weight_observer: WeightObserver = "minmax"
     observer: Observer = "minmax"
     percentile: float = 99.9
     activations: Literal["unsigned", "signed"] = "unsigned"

@@ -4,8 +4,10 @@ With edge e's weight scale S_e and its source's S_x,e, the sum can only be forme
 edges: one unit U (per output channel, or per layer) and a left shift k_e for each edge.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
+from typing import Literal
 
 import numpy as np
 
@@ -13,7 +15,13 @@ from ..errors import SdannError
 from ..float_model import FloatArray, FloatEdge, FloatLayer
 from ..graph import IntArray
 
-__all__ = ["EdgeWeights", "Source", "edge_weights"]
+__all__ = ["FIXED", "EdgeWeights", "Source", "WeightObserver", "edge_weights"]
+
+WeightObserver = Literal["minmax", "mse"]
+
+BLOCK = 1 << 22
+FRACTIONS = [step / 40 for step in range(40, 9, -1)]
+"""Of the largest |w|, that the observer "mse" tries."""
 
 FIXED = ("avgpool", "identity")
 """Kinds of edges whose weights are not trained: one number for all."""
@@ -41,46 +49,76 @@ class EdgeWeights:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class _Choice:
+class UnitChoice:
     shifts: tuple[int, ...]
     unit: FloatArray
     cost: float
 
 
-def _peaks(edge: FloatEdge, per_channel: bool) -> FloatArray:
-    """Largest |w| of each output channel [C_out], or of all."""
-    peaks = np.abs(edge.weight).max(axis=(1, 2, 3))
-    return peaks if per_channel else np.full(len(peaks), peaks.max())
+def _blocks(weight: FloatArray) -> Iterator[slice]:
+    """Output channels some at a time: a large layer's weights are not copied as a whole."""
+    rows = max(1, BLOCK // weight[0].size)
+    return (slice(start, start + rows) for start in range(0, len(weight), rows))
 
 
 def _integers(edge: FloatEdge, scale: FloatArray, limit: int) -> IntArray:
-    rounded = np.rint(edge.weight / scale[:, None, None, None])
-    return np.clip(rounded, -limit, limit).astype(np.int64)  # a float quotient may exceed the limit by an ulp
+    found = np.empty(edge.weight.shape, dtype=np.int64)
+    for rows in _blocks(edge.weight):
+        quotient = edge.weight[rows] / scale[rows, None, None, None]
+        found[rows] = np.clip(np.rint(quotient), -limit, limit)
+    return found
 
 
-def _single(layer: FloatLayer, source: Source, limit: int, per_channel: bool) -> EdgeWeights:
+def _peaks(edge: FloatEdge, limit: int, per_channel: bool, observer: WeightObserver) -> FloatArray:
+    """The magnitude that becomes the largest integer, ``limit``: [C_out], the same for all unless ``per_channel``."""
+    peaks = np.concatenate([np.abs(edge.weight[rows]).max(axis=(1, 2, 3)) for rows in _blocks(edge.weight)])
+    if not per_channel:
+        peaks[:] = peaks.max()
+    if observer == "minmax" or edge.kind in FIXED or peaks.max() == 0:
+        return peaks
+    errors = np.zeros((len(FRACTIONS), len(peaks)))
+    for rows in _blocks(edge.weight):
+        weight = edge.weight[rows]
+        for error, fraction in zip(errors, FRACTIONS, strict=True):
+            scale = (np.where(peaks > 0, peaks, 1) * fraction / limit)[rows, None, None, None]
+            rounded = np.clip(np.rint(weight / scale), -limit, limit) * scale
+            error[rows] = np.square(rounded - weight).sum(axis=(1, 2, 3))
+    if not per_channel:
+        errors[:] = errors.sum(axis=1, keepdims=True)
+    return np.asarray(peaks * np.array(FRACTIONS)[errors.argmin(axis=0)])
+
+
+def _of_one_magnitude(weight: FloatArray) -> bool:
+    magnitudes = np.abs(weight)
+    return bool(np.isin(magnitudes, (0.0, magnitudes.max())).all())
+
+
+def _single(layer: FloatLayer, source: Source, limit: int, per_channel: bool, observer: WeightObserver) -> EdgeWeights:
     edge = layer.edges[0]
-    peaks = _peaks(edge, per_channel)
+    peaks = _peaks(edge, limit, per_channel, observer)
     if peaks.max() == 0:
         raise SdannError("all its weights are zero")
-    magnitudes = np.abs(edge.weight[edge.weight != 0])
-    if edge.kind in FIXED or (not np.any(layer.bias) and np.ptp(magnitudes) == 0):
-        scale = np.full(len(peaks), magnitudes[0])  # all are 0 or +-this: exact in the smallest integers
+    if edge.kind in FIXED or (not np.any(layer.bias) and _of_one_magnitude(edge.weight)):
+        largest = np.abs(edge.weight).max()
+        scale = np.full(len(peaks), largest)  # all are 0 or +-this: exact in the smallest integers
         return EdgeWeights(weights=[_integers(edge, scale, 1)], shifts=[0], unit=scale * source.scale)
     scale = np.where(peaks > 0, peaks, peaks.max()) / limit
     return EdgeWeights(weights=[_integers(edge, scale, limit)], shifts=[0], unit=scale * source.scale)
 
 
-class _Search:
+class UnitSearch:
     """The unit and the shifts with the least expected squared error of the sum."""
 
     def __init__(
-        self, edges: tuple[FloatEdge, ...], sources: list[Source], limit: int, per_channel: bool, max_shift: int
-    ) -> None:
+        self, edges: tuple[FloatEdge, ...], sources: list[Source], limit: int, per_channel: bool, max_shift: int,
+        observer: WeightObserver,
+    ) -> None:  # fmt: skip
         self.edges, self.sources, self.limit, self.max_shift = edges, sources, limit, max_shift
         scales = [source.scale for source in sources]
         # Smallest U 2^k_e with which edge e's weights fit, [edges, C_out].
-        self.least = np.stack([_peaks(e, per_channel) * s / limit for e, s in zip(edges, scales, strict=True)])
+        self.least = np.stack(
+            [_peaks(e, limit, per_channel, observer) * s / limit for e, s in zip(edges, scales, strict=True)]
+        )
         if self.least.max() == 0:
             raise SdannError("all its weights are zero")
 
@@ -110,14 +148,14 @@ class _Search:
                     found.append(ratio / whole)
         return found
 
-    def best(self, shifts: tuple[int, ...]) -> _Choice:
+    def best(self, shifts: tuple[int, ...]) -> UnitChoice:
         """The best unit for ``shifts``."""
         low = min(shifts)
         shifts = tuple(min(shift - low, self.max_shift) for shift in shifts)
         unit = min(self.units(shifts), key=lambda unit: self.cost(shifts, unit))
-        return _Choice(shifts=shifts, unit=unit, cost=self.cost(shifts, unit))
+        return UnitChoice(shifts=shifts, unit=unit, cost=self.cost(shifts, unit))
 
-    def run(self) -> _Choice:
+    def run(self) -> UnitChoice:
         """Starts from each edge's own scale, then changes one shift at a time as long as that helps."""
         peaks = np.maximum(self.least.max(axis=1), self.least.max() / 2.0**self.max_shift)
         starts = {tuple(np.maximum(0, np.ceil(np.log2(peaks / peak))).astype(int).tolist()) for peak in peaks}
@@ -135,17 +173,24 @@ class _Search:
 
 
 def edge_weights(
-    layer: FloatLayer, sources: list[Source], *, weight_bits: int, per_channel: bool, max_shift: int
+    layer: FloatLayer,
+    sources: list[Source],
+    *,
+    weight_bits: int,
+    per_channel: bool,
+    max_shift: int,
+    observer: WeightObserver = "minmax",
 ) -> EdgeWeights:
     """Integer weights of ``weight_bits`` bits for ``layer``, whose edges read ``sources``.
 
-    A single edge takes S = max |w| / (2^(b-1) - 1), an average pool (or weights of one magnitude) ones. For several
+    A single edge takes S = max |w| / (2^(b-1) - 1), or with ``observer`` "mse" the fraction of it that has the least
+    squared error, which pays at few bits; an average pool (or weights of one magnitude) ones. For several
     edges, units that make an identity edge exact are tried too. Raises SdannError where all weights are zero.
     """
     limit = (1 << weight_bits - 1) - 1
     if len(layer.edges) == 1:
-        return _single(layer, sources[0], limit, per_channel)
-    choice = _Search(layer.edges, sources, limit, per_channel, max_shift).run()
+        return _single(layer, sources[0], limit, per_channel, observer)
+    choice = UnitSearch(layer.edges, sources, limit, per_channel, max_shift, observer).run()
     weights, errors = [], []
     for edge, source, shift in zip(layer.edges, sources, choice.shifts, strict=True):
         scale = choice.unit * 2.0**shift / source.scale
