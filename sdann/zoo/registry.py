@@ -34,7 +34,7 @@ _SPECS = (
     ),
     NetworkSpec(
         name="digit-yolo", input_shape=(1, 32, 32), classes=10, width=16, source="chosen here", data="scenes",
-        recipe=Recipe(epochs=40, batch=32, rate=0.02, warmup=50), make=digit_yolo,
+        recipe=Recipe(epochs=30, batch=32, rate=0.02, warmup=50), make=digit_yolo,
         grid=Grid(side=4, boxes=1, classes=10),
     ),
     NetworkSpec(
