@@ -47,7 +47,7 @@ def train(
     threads, on a CPU. Raises SdannError if network, data and options do not go together.
     """
     options = options or TrainOptions()
-    recipe, device = options.recipe(spec), device_of(options.device)
+    recipe, device = options.recipe(spec, dataset.name), device_of(options.device)
     _check(spec, dataset)
     steps = math.ceil(len(dataset.train) / recipe.batch)
     total = steps * recipe.epochs

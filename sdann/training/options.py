@@ -20,7 +20,7 @@ on how many there are.
 
 @dataclass(frozen=True, kw_only=True)
 class TrainOptions:
-    """What :class:`sdann.zoo.Recipe` says and is not None here overrides the network's own recipe.
+    """What is not None here overrides the :class:`sdann.zoo.Recipe` of the network for the data set.
 
     ``threads``: of torch; None is one for networks of less than a million parameters and torch's choice for others.
     ``device``: "auto" is a GPU if there is one.
@@ -36,9 +36,9 @@ class TrainOptions:
     threads: int | None = None
     device: str = "auto"
 
-    def recipe(self, spec: NetworkSpec) -> Recipe:
-        """The recipe to follow for ``spec``; raises SdannError for values that make no sense."""
-        own = vars(spec.recipe)
+    def recipe(self, spec: NetworkSpec, data: str) -> Recipe:
+        """The recipe to follow for ``spec`` on the data set ``data``; raises SdannError for senseless values."""
+        own = vars(spec.recipe_on(data))
         values: dict[str, Any] = {key: own[key] if getattr(self, key) is None else getattr(self, key) for key in own}
         for key, least in (("epochs", 1), ("batch", 2), ("rate", 0), ("momentum", 0), ("decay", 0), ("warmup", 0)):
             if values[key] < least:

@@ -9,7 +9,7 @@ from ..errors import SdannError
 from .cifar10net import Cifar10Net
 from .digits import digit_cnn, digit_resnet, digit_yolo
 from .resnet import resnet18, resnet18_cifar, resnet34, resnet34_cifar
-from .spec import NetworkSpec, Recipe
+from .spec import SCALED_DIGITS, NetworkSpec, Recipe
 from .tiny import tiny_vgg, tiny_yolo
 from .vgg import vgg16, vgg16_bn, vgg16_cifar
 from .yolo import yolov1_resnet34
@@ -34,7 +34,7 @@ _SPECS = (
     ),
     NetworkSpec(
         name="digit-yolo", input_shape=(1, 32, 32), classes=10, width=16, source="chosen here", data="scenes",
-        recipe=Recipe(epochs=40, batch=32, rate=0.02, warmup=50), make=digit_yolo,
+        recipe=Recipe(epochs=30, batch=32, rate=0.02, warmup=50), make=digit_yolo,
         grid=Grid(side=4, boxes=1, classes=10),
     ),
     NetworkSpec(
@@ -44,6 +44,7 @@ _SPECS = (
     NetworkSpec(
         name="vgg16-cifar", input_shape=_RGB32, classes=10, width=64, source=f"{_VGG}, BatchNorm, one linear layer",
         data="cifar10", recipe=_CIFAR, make=vgg16_cifar,
+        scaled_digits=replace(SCALED_DIGITS, rate=0.01),
     ),
     NetworkSpec(
         name="resnet18-cifar", input_shape=_RGB32, classes=10, width=64, source=f"{_RESNET}, 3 x 3 stem",

@@ -10,7 +10,7 @@ from ..detection.grid import Grid
 from ..errors import SdannError
 from ..graph import Shape
 
-__all__ = ["NetworkSpec", "Recipe"]
+__all__ = ["SCALED_DIGITS", "NetworkSpec", "Recipe"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,14 +29,19 @@ class Recipe:
     warmup: int = 0
 
 
+SCALED_DIGITS = Recipe(epochs=2, batch=16, rate=0.02)
+"""For most networks on ``digits32``: 1,200 easy images want small steps, and few of them."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class NetworkSpec:
     """A named network.
 
     ``input_shape``: (channels, height, width). ``classes``: classes of things to tell apart. ``width``: channels of
     the first convolution; those of all other hidden layers are in proportion. ``source``: where the layers come
-    from. ``data``: the data set it is made for. ``make(classes, width)`` builds it. ``grid``: of a detector's output,
-    [N, grid.channels, grid.side, grid.side]; a classifier's is [N, classes].
+    from. ``data``: the data set it is made for, with ``recipe``; ``scaled_digits``: its recipe on those.
+    ``make(classes, width)`` builds it. ``grid``: of a detector's output, [N, grid.channels, grid.side, grid.side]; a
+    classifier's is [N, classes].
     """
 
     name: str
@@ -47,6 +52,7 @@ class NetworkSpec:
     data: str
     recipe: Recipe
     make: Callable[[int, int], nn.Module] = field(repr=False)
+    scaled_digits: Recipe = SCALED_DIGITS
     grid: Grid | None = None
 
     @property
@@ -58,6 +64,10 @@ class NetworkSpec:
     def options(self) -> dict[str, int]:
         """The options that make this form of it: ``network_spec(name, **options)`` gives this spec again."""
         return {"classes": self.classes, "width": self.width}
+
+    def recipe_on(self, data: str) -> Recipe:
+        """How to train it on the data set called ``data``."""
+        return self.scaled_digits if data == "digits32" else self.recipe
 
     def with_options(self, **options: int) -> "NetworkSpec":
         """The same network with other ``classes`` or another ``width``; raises SdannError for anything else."""

@@ -194,13 +194,16 @@ def test_data_that_does_not_fit(data: Dataset) -> None:
 
 def test_options() -> None:
     spec = network_spec("digit-yolo")
-    recipe = TrainOptions(epochs=3, rate=0.5).recipe(spec)
+    recipe = TrainOptions(epochs=3, rate=0.5).recipe(spec, "scenes")
     assert (recipe.epochs, recipe.rate) == (3, 0.5) and recipe.batch == spec.recipe.batch
     for wrong in ({"epochs": 0}, {"batch": 1}, {"rate": -1.0}, {"decay": -0.1}):
         with pytest.raises(SdannError, match=f"{next(iter(wrong))} must be at least"):
-            TrainOptions(**wrong).recipe(spec)  # type: ignore[arg-type]
+            TrainOptions(**wrong).recipe(spec, "scenes")  # type: ignore[arg-type]
     assert network_spec("resnet18").recipe.rate == network_spec("cifar10net").recipe.rate == 0.1  # the paper's
     assert network_spec("yolov1-resnet34").recipe.rate == 0.001
+    for name in ("cifar10net", "resnet18-cifar"):
+        assert TrainOptions(batch=8).recipe(network_spec(name), "digits32").epochs == 2
+        assert TrainOptions(batch=8).recipe(network_spec(name), "cifar10").epochs == 200
 
 
 def test_devices_and_threads(monkeypatch: pytest.MonkeyPatch) -> None:
