@@ -50,6 +50,7 @@ def blocks(samples: int, height: int, row_entries: int) -> Iterator[tuple[slice,
     """
     together = max(1, BLOCK // (row_entries * height))
     rows = height if together > 1 else min(height, max(1, BLOCK // row_entries))
+    rows = -(-height // -(-height // rows))  # bands of equal size
     for n in range(0, samples, together):
         yield (
             slice(n, min(n + together, samples)),
