@@ -47,7 +47,7 @@ def _with_neurons(module: nn.Module, neuron: Callable[[], nn.Module]) -> nn.Modu
 
 
 def snntorch_lif(module: nn.Module, images: Images, steps: int) -> Call:
-    """snntorch's leaky integrate-and-fire neurons for ReLU, ``steps`` time steps, the image as the input current."""
+    """Snntorch's leaky integrate-and-fire neurons for ReLU, ``steps`` time steps, the image as the input current."""
     try:
         import snntorch
     except ImportError as error:
@@ -82,7 +82,7 @@ class _MultiStep(nn.Module):
 
 
 def spikingjelly_lif(module: nn.Module, images: Images, steps: int) -> Call:
-    """spikingjelly's LIF neurons for ReLU, in its faster mode: every layer takes all ``steps`` at once."""
+    """Spikingjelly's LIF neurons for ReLU, in its faster mode: every layer takes all ``steps`` at once."""
     try:
         from spikingjelly.activation_based import functional, neuron
     except ImportError as error:

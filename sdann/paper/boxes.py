@@ -5,6 +5,7 @@ from typing import Any
 
 from .. import reference
 from ..detection import decode
+from ..errors import SdannError
 from ..quantize import dequantize_output, quantize_input
 from .conversion import MEMBRANE_BITS
 from .experiment import Progress, Result, Setup
@@ -19,9 +20,10 @@ def fig13(setup: Setup, progress: Progress) -> Result:
     """Boxes in a few test scenes."""
     import torch
 
-    subject = setup.subjects[0]
+    subject = setup.first
     grid = subject.spec.grid
-    assert grid is not None
+    if grid is None:
+        raise SdannError(f"this figure needs a detector, and {subject.name} is a classifier: use digit-yolo")
     images, truth = subject.part("test")
     images, truth = images[:4], list(truth[:4])
     with torch.no_grad():

@@ -18,7 +18,7 @@ __all__ = ["fig4", "fig7", "fig8", "fig9"]
 
 def fig4(setup: Setup, progress: Progress) -> Result:
     """Quantized biases with eq. 9 and with eq. 10, and the bits that they need."""
-    subject = setup.subjects[0]
+    subject = setup.first
     values: dict[str, list[int]] = {}
     rows: list[dict[str, Any]] = []
     networks = {
@@ -41,7 +41,7 @@ def fig4(setup: Setup, progress: Progress) -> Result:
 
 def fig7(setup: Setup, progress: Progress) -> Result:
     """|V(t)| of the layer with the largest sums, without and with scaled integration, against 16 bits."""
-    subject = setup.subjects[0]
+    subject = setup.first
     x = quantize_input(subject.network, subject.part("test")[0][: 10 if setup.quick else 100])
     scaled, _ = subject.quantize(replace(subject.options, membrane_bits=MEMBRANE_BITS, scaled=True))
     wide = stem.run(subject.network, x, record=_RECORD).membranes
@@ -70,7 +70,7 @@ def fig7(setup: Setup, progress: Progress) -> Result:
 
 def fig8(setup: Setup, progress: Progress) -> Result:
     """How often each bit of an activation is set, and its share of the activations' sum."""
-    subject = setup.subjects[0]
+    subject = setup.first
     x = quantize_input(subject.network, subject.part("test")[0][: 10 if setup.quick else 100])
     activations = reference.run(subject.network, x).activations
     layer = subject.network.layers[0]
@@ -100,12 +100,10 @@ def fig9(setup: Setup, progress: Progress) -> Result:
         found = subject.measure_network(subject.network)
         sizes = {INPUT: subject.network.input_shape} | {one.name: one.output_shape for one in subject.network.layers}
         for name, spikes in found.spikes.items():
-            signed = name != INPUT and subject.network.layer(name).signed
-            if not signed:
-                neurons = int(np.prod(sizes[name]))
-                rows.append({
-                    "network": subject.name, "layer": name, "neurons": neurons, "spikes": spikes,
-                    "spikes / neuron": spikes / neurons, "SOPs into it": found.sops.get(name, 0.0),
-                })  # fmt: skip
+            neurons = int(np.prod(sizes[name]))
+            rows.append({
+                "network": subject.name, "layer": name, "neurons": neurons, "spikes": spikes,
+                "spikes / neuron": spikes / neurons, "SOPs into it": found.sops.get(name, 0.0),
+            })  # fmt: skip
         progress(done + 1, len(setup.subjects))
     return Result(columns=tuple(rows[0]), rows=rows)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..errors import SdannError
 from .subject import Subject
 
 __all__ = ["Experiment", "Progress", "Result", "Setup"]
@@ -23,6 +24,15 @@ class Setup:
     folder: Path
     quick: bool = False
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not self.subjects:
+            raise SdannError("there are no networks to report on: name one of the zoo")
+
+    @property
+    def first(self) -> Subject:
+        """The network of a figure that shows one."""
+        return self.subjects[0]
 
 
 @dataclass(frozen=True, kw_only=True)

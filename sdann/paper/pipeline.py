@@ -5,26 +5,18 @@ from typing import Any
 import numpy as np
 
 from .. import stem
-from ..graph import INPUT, QuantizedNetwork
+from ..fast.pipeline import stages
 from ..quantize import quantize_input
 from .experiment import Progress, Result, Setup
 
 _RECORD: tuple[stem.Record, ...] = ("spikes",)
 
-__all__ = ["fig11", "stages"]
-
-
-def stages(network: QuantizedNetwork) -> dict[str, int]:
-    """Pipeline stage of the input (0) and of each layer: one more than its latest source."""
-    found = {INPUT: 0}
-    for layer in network.layers:
-        found[layer.name] = 1 + max(found[edge.source] for edge in layer.edges)
-    return found
+__all__ = ["fig11"]
 
 
 def fig11(setup: Setup, progress: Progress) -> Result:
     """The full pipeline: one sample per window of T steps, after as many windows as there are stages."""
-    subject = setup.subjects[0]
+    subject = setup.first
     network, samples = subject.network, 4
     x = quantize_input(network, subject.part("test")[0][:samples])
     trains = stem.run(network, x, record=_RECORD).spikes

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from ..errors import ToolMissingError
+from ..errors import SdannError, ToolMissingError
 from ..graph import INPUT
 from .experiment import Progress, Result, Setup
 from .subject import Subject
@@ -150,7 +150,9 @@ def _advance(progress: Progress, base: int, total: int, done: int) -> None:
 
 def fig12(setup: Setup, progress: Progress) -> Result:
     """SOPs and accuracy of the SDANN against LIF networks with direct and position encoding."""
-    subject = setup.subjects[0]
+    subject = setup.first
+    if subject.spec.grid is not None:
+        raise SdannError(f"this figure needs a classifier, and {subject.name} is a detector: use digit-cnn")
     epochs = 6 if setup.quick else 30
     encodings: tuple[Encoding, ...] = ("direct", "position")
     total = epochs * len(encodings) + 1

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 import torch
+from sdann.data import Digits, load_digits
+from sdann.train import TrainOptions, train
 from torch import nn
 
 from sdann import reference
-from sdann.data import Digits, load_digits
 from sdann.errors import SdannError
 from sdann.evaluate import float_accuracy, integer_accuracy
 from sdann.fake_quant import FakeQuantized
@@ -15,7 +16,6 @@ from sdann.float_model import FloatModel
 from sdann.quantize import QuantizeOptions, quantize, quantize_input
 from sdann.quantize.calibration import calibrate
 from sdann.torch_import import from_torch
-from sdann.train import TrainOptions, train
 
 torch.set_num_threads(1)
 

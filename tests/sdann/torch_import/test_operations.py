@@ -3,10 +3,10 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from sdann.networks import NETWORKS
 from torch import nn
 
 from sdann.graph import INPUT
-from sdann.networks import NETWORKS
 from sdann.torch_import import from_exported, from_torch
 
 CHAINS = {
