@@ -6,6 +6,7 @@ search gets the same number of networks to try. Both report on the test part wha
 """
 
 import logging
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -63,20 +64,15 @@ def search(
             measured[chosen] = subject.measure_network(
                 apply(network, dict(zip(layers, chosen, strict=True))), "validation"
             )
-        trial.set_user_attr("missing", least - measured[chosen].score)
+        trial.set_constraint("score", least - measured[chosen].score)
         step()
         return measured[chosen].total_sops
 
-    sampler: Any
-    if guided:
-        sampler = optuna.samplers.TPESampler(
-            seed=seed,
-            multivariate=True,
-            n_startup_trials=len(CHOICES),
-            constraints_func=lambda trial: (trial.user_attrs["missing"],),
-        )
-    else:
-        sampler = optuna.samplers.RandomSampler(seed=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # sampling layers jointly may change
+        sampler: Any = optuna.samplers.RandomSampler(seed=seed)
+        if guided:
+            sampler = optuna.samplers.TPESampler(seed=seed, multivariate=True, n_startup_trials=len(CHOICES))
     study = optuna.create_study(sampler=sampler)
     for choice in range(len(CHOICES)) if guided else (0,):
         study.enqueue_trial(dict.fromkeys(layers, choice))

@@ -172,7 +172,7 @@ def sops(result: Result) -> bytes:
     with mpl.rc_context(STYLE):
         canvas, (left, right) = _canvas(2, width=10)
         for (name, layers), colour in zip(result.data["series"].items(), COLOURS, strict=False):
-            left.plot(range(len(layers)), list(layers.values()), marker="o", label=name, color=colour)
+            left.plot(list(layers), list(layers.values()), marker="o", label=name, color=colour)
         left.set(title="SOPs by layer", xlabel="layer", ylabel="SOPs per sample")
         left.legend(frameon=False)
         for row, colour in zip(result.rows, COLOURS, strict=False):

@@ -179,6 +179,7 @@ def fig12(setup: Setup, progress: Progress) -> Result:
         columns=tuple(rows[0]), rows=rows, data={"series": series, "network": subject.name},
         notes=(
             f"T = {STEPS} for all; SOPs per test sample without the layers of the input and the output",
+            "LIF: the mean of pooled spikes counts as one spike where it is not zero; pooling has no synapses there",
             f"LIF: snnTorch, decay {DECAY}, arctangent surrogate, Adam, {epochs} epochs (chosen here)",
         ),
     )  # fmt: skip

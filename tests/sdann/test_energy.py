@@ -16,7 +16,7 @@ def test_constants_and_the_paper_s_estimate() -> None:
 @pytest.mark.parametrize("seed", range(8))
 def test_macs_are_the_synapses(seed: int) -> None:
     """With every bit set, each MAC is T SOPs."""
-    network = random_network(seed)
+    network = random_network(np.random.default_rng(seed))
     steps = network.time_steps
     sops = 0
     for layer in network.layers:
@@ -27,7 +27,7 @@ def test_macs_are_the_synapses(seed: int) -> None:
 
 
 def test_extended_adds_what_the_paper_leaves_out() -> None:
-    network, constants = random_network(3), load_constants()
+    network, constants = random_network(np.random.default_rng(3)), load_constants()
     energy = sdann_energy(network, 1000, constants, hops=50)
     assert energy.paper_nj == pytest.approx(0.03)
     neurons = sum(int(np.prod(layer.shape)) for layer in network.layers)
