@@ -39,7 +39,8 @@ def test_version(sdann):
 
 
 def test_all_commands_are_there():
-    assert list(main.commands) == ["demo", "train", "quantize", "map", "verilog", "validate", "cosim", "bench"]
+    names = ["demo", "train", "quantize", "map", "assemble", "verilog", "validate", "cosim", "bench"]
+    assert list(main.commands) == names
 
 
 @pytest.mark.parametrize(
