@@ -34,7 +34,12 @@ from .conftest import CONFIG, core_of, with_field
         ((0, 1), 0, {"dst.x1": 2}, r"core \(0, 3\) \(conv\) edge 0: no route feeds it"),
         ((0, 2), 0, {"group1": 7}, r"sends groups 0\.\.1 to core \(1, 0\), whose edge 0 takes 0\.\.0"),
         ((0, 2), 1, {"group0": 0, "group1": 0}, r"sends groups 0\.\.0 to core \(1, 2\), whose edge 0 takes 1\.\.1"),
-        ((0, 1), 1, {"edge": 0}, r"core \(1, 1\) \(sum\) edge 0: gets spikes of several layers: conv, input"),
+        (
+            (0, 1),
+            1,
+            {"edge": 0, "group1": 0},
+            r"core \(1, 1\) \(sum\) edge 0: gets spikes of several layers: conv, input",
+        ),
     ],
 )
 def test_routes_out_of_place(
