@@ -8,7 +8,15 @@ import numpy as np
 from .errors import SdannError
 from .graph import INPUT, Edge, IntArray, Layer, QuantizedNetwork, Shape
 
-__all__ = ["check_input", "check_network", "edge_shape", "isum_bound", "membrane_bound", "membrane_fits"]
+__all__ = [
+    "MAX_OUT_BITS", "check_input", "check_network", "edge_shape", "isum_bound", "membrane_bound", "membrane_fits",
+]  # fmt: skip
+
+MAX_OUT_BITS = 16
+"""Most bits of a signed last layer's values (T_out)."""
+
+MAX_CURRENT_BITS = 38
+"""With |I(t)| below 2^38 and mult1 below 2^24, the models' 64-bit integers hold every step."""
 
 
 def edge_shape(edge: Edge, source: Shape) -> Shape:
@@ -41,36 +49,102 @@ def _check_edge(edge: Edge, source: Shape, limit: int) -> Shape:
     return edge_shape(edge, source)
 
 
-def _check_layer(layer: Layer, network: QuantizedNetwork, sources: dict[str, Shape]) -> None:
+def _check_edges(layer: Layer, network: QuantizedNetwork, sources: dict[str, Shape]) -> None:
     if not layer.edges:
         raise SdannError("a layer needs at least one edge")
-    for edge in layer.edges:
+    for number, edge in enumerate(layer.edges):
+        where = f"edge {number} from {edge.source!r}"
         if edge.source not in sources:
-            raise SdannError(f"source {edge.source!r} is neither the input nor an earlier layer")
-        shape = _check_edge(edge, sources[edge.source], 1 << network.weight_bits - 1)
+            raise SdannError(
+                f"{where}: the source is neither the input nor an earlier layer; there are {list(sources)}"
+            )
+        try:
+            shape = _check_edge(edge, sources[edge.source], 1 << network.weight_bits - 1)
+        except SdannError as error:
+            raise SdannError(f"{where}: {error}") from None
         if shape != layer.shape:
-            raise SdannError(f"the edge from {edge.source!r} makes shape {shape}, the layer says {layer.shape}")
+            raise SdannError(
+                f"{where} makes shape {shape}, the layer says {layer.shape}: all edges must make the layer's shape "
+                "(change kernel, stride or padding)"
+            )
+    reach = sum(edge.weight[0].size << network.weight_bits - 1 + edge.shift for edge in layer.edges)
+    if reach >= 1 << MAX_CURRENT_BITS:
+        raise SdannError(f"|I(t)| may reach {reach}, beyond {MAX_CURRENT_BITS} bits: use smaller edge shifts")
+
+
+def _check_parts(layer: Layer) -> None:
+    covered = [np.zeros(edge.channels, dtype=np.int64) for edge in layer.edges]
+    for number, part in enumerate(layer.parts):
+        if not part:
+            raise SdannError(f"part {number} is empty: leave it out")
+        for some in part:
+            if not 0 <= some.edge < len(covered):
+                raise SdannError(f"part {number} has edge {some.edge}, the layer has edges 0..{len(covered) - 1}")
+            last = some.channel0 + some.channels - 1
+            if not 0 <= some.channel0 <= last < len(covered[some.edge]):
+                raise SdannError(
+                    f"part {number} has channels {some.channel0}..{last} of edge {some.edge}, "
+                    f"whose source has 0..{len(covered[some.edge]) - 1}"
+                )
+            covered[some.edge][some.channel0 : last + 1] += 1
+    for number, times in enumerate(covered):
+        if layer.parts and (times != 1).any():
+            channel = int(np.argmax(times != 1))
+            raise SdannError(
+                f"its parts hold channel {channel} of edge {number} {times[channel]} times: every source channel of "
+                "every edge belongs to exactly one part"
+            )
+
+
+def _check_output(layer: Layer, last: bool, steps: int) -> None:
+    """Clamp, sparsity and pooling: what makes activations of V(T-1)."""
+    if layer.signed and not last:
+        raise SdannError("only the last layer may be signed: the activations of every other are spike trains")
+    if layer.raw and not (last and layer.signed):
+        raise SdannError("only the last layer may be raw, and must then be signed: V(T-1) is no spike train")
+    bits = (MAX_OUT_BITS if layer.signed else steps) - layer.signed
+    low, high = (-(1 << bits) if layer.signed else 0), (1 << bits) - 1
+    if not low <= layer.lo <= layer.hi <= high:
+        raise SdannError(
+            f"lo, hi must lie in {low}..{high}, not be {layer.lo}, {layer.hi} "
+            f"(only a signed last layer may have more than {steps} bits)"
+        )
+    if not (0 <= layer.rot < steps and 0 <= layer.drlo <= steps and 0 <= layer.truncate < steps):
+        raise SdannError(f"rot and truncate must be 0..{steps - 1}, drlo 0..{steps}")
+    if layer.rot and layer.truncate:
+        raise SdannError("rot and truncate exclude each other: set one of them to 0")
+    if layer.signed and (layer.rot or layer.drlo or layer.truncate):
+        raise SdannError("RoT, truncation and DRLO act on unsigned activations only: set them to 0")
+    pool = layer.pool
+    if pool is None:
+        return
+    if layer.signed:
+        raise SdannError("max pooling acts on unsigned activations only: leave it out or make the layer unsigned")
+    if pool.kernel not in range(1, 5) or pool.stride not in (1, 2, 4) or not 0 <= pool.padding < pool.kernel:
+        raise SdannError(f"a pool has a kernel of 1..4, stride 1, 2 or 4 and a padding below the kernel, not {pool}")
+    if min(layer.output_shape) < 1:
+        raise SdannError(f"{pool} does not fit its {layer.shape[1]} x {layer.shape[2]} map: use a smaller kernel")
+
+
+def _check_layer(layer: Layer, network: QuantizedNetwork, sources: dict[str, Shape]) -> None:
+    if layer.name in sources:
+        raise SdannError("the name is taken twice: rename one")
+    _check_edges(layer, network, sources)
+    _check_parts(layer)
     for name, low in (("mult", 0), ("shift", 1), ("bias", None)):
         values: IntArray = getattr(layer, name)
         if values.dtype != np.int64 or values.shape != (layer.shape[0],):
             raise SdannError(f"{name} must be an int64 array of {layer.shape[0]} values, one per output channel")
         if low is not None and values.min() < low:
             raise SdannError(f"{name} must be at least {low}")
-    steps = network.time_steps
-    low, high = (-(1 << steps - 1), (1 << steps - 1) - 1) if layer.signed else (0, (1 << steps) - 1)
-    if not low <= layer.lo <= layer.hi <= high:
-        raise SdannError(f"lo, hi must lie in {low}..{high}, not be {layer.lo}, {layer.hi}")
-    if not (0 <= layer.rot < steps and 0 <= layer.drlo <= steps):
-        raise SdannError(f"rot must be 0..{steps - 1}, drlo 0..{steps}")
-    if layer.signed and (layer.rot or layer.drlo):
-        raise SdannError("RoT and DRLO act on unsigned activations only")
+    _check_output(layer, layer is network.layers[-1], network.time_steps)
     if layer.bias_mode not in ("sum", "scaled"):
         raise SdannError(f"unknown bias mode {layer.bias_mode!r}")
     if layer.scaled is not None:
         if layer.bias_mode == "sum":
             raise SdannError('scaled integration needs eq. 10\'s bias (bias_mode "scaled")')
-        if layer.scaled.mult1 < 1 or layer.scaled.shift1 < 0:
-            raise SdannError("mult1 must be at least 1, shift1 at least 0")
+        if not (1 <= layer.scaled.mult1 < 1 << 24 and 0 <= layer.scaled.shift1 <= 62):
+            raise SdannError(f"mult1 must be 1..{(1 << 24) - 1}, shift1 0..62")
 
 
 def check_network(network: QuantizedNetwork) -> None:
@@ -84,14 +158,10 @@ def check_network(network: QuantizedNetwork) -> None:
     sources = {INPUT: network.input_shape}
     for layer in network.layers:
         try:
-            if layer.name in sources:
-                raise SdannError("the name is taken twice")
-            if layer.signed and layer is not network.layers[-1]:
-                raise SdannError("only the last layer may be signed")
             _check_layer(layer, network, sources)
         except SdannError as error:
             raise SdannError(f"layer {layer.name!r}: {error}") from None
-        sources[layer.name] = layer.shape
+        sources[layer.name] = layer.output_shape
 
 
 def check_input(network: QuantizedNetwork, x: IntArray) -> IntArray:
@@ -109,12 +179,22 @@ def check_input(network: QuantizedNetwork, x: IntArray) -> IntArray:
 
 
 def isum_bound(layer: Layer) -> int:
-    """Largest |I(t)| that any spikes could cause: max over output channels of the sum of 2^k_e sum |w_e|."""
-    return int(np.sum([np.abs(e.weight).sum(axis=(1, 2, 3)) << e.shift for e in layer.edges], axis=0).max())
+    """Largest |I(t)| of a part that any spikes could cause: max over neurons of the sum of 2^k_e |w_e|."""
+    largest = 0
+    for part in layer.split:
+        reach = np.zeros(layer.shape[0], dtype=np.int64)
+        for some in part:
+            edge, channels = layer.edges[some.edge], slice(some.channel0, some.channel0 + some.channels)
+            if edge.kind == "depthwise":
+                reach[channels] += np.abs(edge.weight[channels]).sum(axis=(1, 2, 3)) << edge.shift
+            else:
+                reach += np.abs(edge.weight[:, channels]).sum(axis=(1, 2, 3)) << edge.shift
+        largest = max(largest, int(reach.max()))
+    return largest
 
 
 def membrane_bound(layer: Layer, time_steps: int) -> int:
-    """Bound of |V(t)| for any input: (2^T - 1) s_1(max |I|), rounded up per step."""
+    """Bound of |V(t)| of a part for any input: (2^T - 1) s_1(max |I|), rounded up per step."""
     current = isum_bound(layer)
     if layer.scaled is not None and layer.scaled.shift1:
         current = (current * layer.scaled.mult1 >> layer.scaled.shift1) + 1

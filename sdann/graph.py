@@ -45,6 +45,11 @@ class Edge:
     padding: int = 0
     shift: int = 0
 
+    @property
+    def channels(self) -> int:
+        """Channels of its source."""
+        return int(self.weight.shape[0 if self.kind == "depthwise" else 1])
+
 
 @dataclass(frozen=True, kw_only=True)
 class Scaled:
@@ -59,9 +64,10 @@ class Scaled:
 
 @dataclass(frozen=True, kw_only=True)
 class Pool:
-    """Max pooling of a layer's activations, after RoT and DRLO: windows of ``kernel`` x ``kernel``, 1..4.
+    """Max pooling of a layer's activations, after RoT (or truncation) and DRLO.
 
-    ``stride``: 1, 2 or 4. ``padding``: zeros on each side, less than ``kernel``.
+    Windows are ``kernel`` x ``kernel``, 1..4. ``stride``: 1, 2 or 4. ``padding``: zeros on each side, less than
+    ``kernel``.
     """
 
     kernel: int
@@ -71,7 +77,10 @@ class Pool:
 
 @dataclass(frozen=True, kw_only=True)
 class FanIn:
-    """Part of a layer's fan-in: source channels ``channel0 .. channel0 + channels - 1`` of edge number ``edge``."""
+    """Some of a layer's synapses: source channels ``channel0 .. channel0 + channels - 1`` of edge number ``edge``.
+
+    A depthwise edge's channel reaches the neurons of the same channel, any other reaches all.
+    """
 
     edge: int
     channel0: int
@@ -84,10 +93,12 @@ class Layer:
 
     ``shape``: of its neurons, before pooling (see :attr:`output_shape`). ``mult, shift, bias``: int64 [C_out]
     requantization constants (shift >= 1). ``bias_mode``: "sum" adds the bias before the multiplication (eq. 9),
-    "scaled" after it (eq. 10). ``lo, hi``: clamp. ``signed``: output is two's complement (only the last layer).
+    "scaled" after it (eq. 10). ``lo, hi``: clamp. ``signed``: output is two's complement (only the last layer, whose
+    clamp may then be up to 16 bits wide; every other clamp is of T bits).
     ``rot``: k of eq. 22 (0: off); ``drlo``: most significant spikes kept (0: off). ``truncate``: bits cleared at the
     bottom (0: off; not with ``rot``). ``pool``: max pooling (unsigned activations only). ``raw``: the layer's output is
-    V(T-1) itself (only the last layer; constants and clamp have no effect). ``scaled``: None for exact integration.
+    V(T-1) itself (only the last layer, and ``signed``; constants and clamp have no effect). ``scaled``: None for exact
+    integration.
     ``parts``: how the fan-in is split; each part integrates into a membrane of its own, and requantization takes the
     sum of all. Empty: not split. It matters to the result only where parts round or saturate.
     """
@@ -109,6 +120,12 @@ class Layer:
     raw: bool = False
     scaled: Scaled | None = None
     parts: tuple[tuple[FanIn, ...], ...] = ()
+
+    @property
+    def split(self) -> tuple[tuple[FanIn, ...], ...]:
+        """``parts``, or where that is empty the one part that is the whole fan-in."""
+        whole = (FanIn(edge=i, channel0=0, channels=edge.channels) for i, edge in enumerate(self.edges))
+        return self.parts or (tuple(whole),)
 
     @property
     def output_shape(self) -> Shape:

@@ -11,7 +11,7 @@ import torch
 from torch.nn import functional
 
 from .errors import SdannError
-from .graph import INPUT, Edge, IntArray, Layer, QuantizedNetwork
+from .graph import INPUT, Edge, FanIn, IntArray, Layer, QuantizedNetwork
 
 __all__ = ["JudgeResult", "judge"]
 
@@ -26,7 +26,7 @@ class JudgeResult:
 
 
 def judge(network: QuantizedNetwork, x: IntArray) -> JudgeResult:
-    """Runs ``x`` (integers [N, C, H, W], T bits), plane by plane where a layer is scaled or its membrane narrow.
+    """Runs ``x`` (integers [N, C, H, W], T bits) plane by plane, each part of a split fan-in by itself.
 
     I(t) is not wrapped: a layer in which it could is one that no chip accepts. Raises SdannError where 64 bits
     could overflow.
@@ -41,28 +41,43 @@ def judge(network: QuantizedNetwork, x: IntArray) -> JudgeResult:
         with torch.no_grad():
             for layer in network.layers:
                 top = (1 << (network.membrane_bits - 1)) - 1
-                v = torch.zeros((len(x), *layer.shape), dtype=torch.int64)
-                count = saturated = 0
+                membranes = [torch.zeros((len(x), *layer.shape), dtype=torch.int64) for _ in layer.split]
+                saturated = 0
                 for plane in reversed(range(steps)):
-                    current = torch.zeros_like(v)
-                    for edge in layer.edges:
-                        bits = (values[edge.source] >> plane) & 1
-                        part = _convolve(edge, torch.from_numpy(edge.weight), bits) << edge.shift
-                        negative = plane == steps - 1 and edge.source == INPUT and network.input_signed
-                        current += -part if negative else part
-                        count += int(_convolve(edge, torch.ones(edge.weight.shape, dtype=torch.int64), bits).sum())
-                    if layer.scaled is not None and layer.scaled.shift1:
-                        half = 1 << (layer.scaled.shift1 - 1)
-                        current = (current * layer.scaled.mult1 + half) >> layer.scaled.shift1
-                    exact = 2 * v + current
-                    v = exact.clamp(-top - 1, top)
-                    saturated += int((v != exact).sum())
-                sops[layer.name], saturations[layer.name] = count, saturated
-                values[layer.name] = _activate(layer, v, steps)
+                    bits = [(values[edge.source] >> plane) & 1 for edge in layer.edges]
+                    if network.input_signed and plane == steps - 1:
+                        bits = [-b if e.source == INPUT else b for e, b in zip(layer.edges, bits, strict=True)]
+                    for index, part in enumerate(layer.split):
+                        exact = 2 * membranes[index] + _current(layer, part, bits)
+                        membranes[index] = exact.clamp(-top - 1, top)
+                        saturated += int((membranes[index] != exact).sum())
+                sops[layer.name] = sum(_synaptic_operations(edge, values[edge.source], steps) for edge in layer.edges)
+                saturations[layer.name] = saturated
+                v = torch.stack(membranes).sum(dim=0)
+                values[layer.name] = v if layer.raw else _activate(layer, v, steps)
     finally:
         torch.set_num_threads(threads)
     activations = {k: t.numpy() for k, t in values.items() if k != INPUT}
     return JudgeResult(activations=activations, sops=sops, saturations=saturations)
+
+
+def _current(layer: Layer, part: tuple[FanIn, ...], bits: list[torch.Tensor]) -> torch.Tensor:
+    """s_1(I) of one part; ``bits``: of each edge's source, negative where they count so."""
+    current = torch.zeros((len(bits[0]), *layer.shape), dtype=torch.int64)
+    for some in part:
+        edge = layer.edges[some.edge]
+        spikes = bits[some.edge].narrow(1, some.channel0, some.channels)
+        weight = torch.from_numpy(edge.weight)
+        if edge.kind == "depthwise":
+            weight = weight.narrow(0, some.channel0, some.channels)
+            reached = current.narrow(1, some.channel0, some.channels)
+        else:
+            weight, reached = weight.narrow(1, some.channel0, some.channels), current
+        reached += _convolve(edge, weight, spikes) << edge.shift
+    if layer.scaled is not None and layer.scaled.shift1:
+        half = 1 << (layer.scaled.shift1 - 1)
+        current = (current * layer.scaled.mult1 + half) >> layer.scaled.shift1
+    return current
 
 
 def _convolve(edge: Edge, weight: torch.Tensor, spikes: torch.Tensor) -> torch.Tensor:
@@ -76,8 +91,19 @@ def _convolve(edge: Edge, weight: torch.Tensor, spikes: torch.Tensor) -> torch.T
     return total.to(torch.int64)
 
 
+def _synaptic_operations(edge: Edge, x: torch.Tensor, steps: int) -> int:
+    """Spikes of ``x`` that reach a neuron: a convolution of their number with weights of 1."""
+    spikes = torch.zeros_like(x)
+    for plane in range(steps):
+        spikes += (x >> plane) & 1
+    if edge.kind == "depthwise":
+        return int(_convolve(edge, torch.ones(edge.weight.shape), spikes).sum())
+    one_neuron = torch.ones((1, *edge.weight.shape[1:]))
+    return len(edge.weight) * int(_convolve(edge, one_neuron, spikes).sum())
+
+
 def _activate(layer: Layer, v: torch.Tensor, steps: int) -> torch.Tensor:
-    """Requantization, RoT and DRLO of V(T-1) [N, C, H, W]."""
+    """Requantization, truncation or RoT, DRLO and pooling of V(T-1) [N, C, H, W]."""
     mult, shift, bias = (torch.from_numpy(a).reshape(1, -1, 1, 1) for a in (layer.mult, layer.shift, layer.bias))
     reach = int(v.abs().max()) + int(bias.abs().max())
     if reach * int(mult.max()) + (int(bias.abs().max()) + 1 << int(shift.max())) >= 1 << 62:
@@ -88,10 +114,15 @@ def _activate(layer: Layer, v: torch.Tensor, steps: int) -> torch.Tensor:
     if layer.rot:
         grid = 1 << layer.rot
         a = torch.div(a + grid // 2, grid, rounding_mode="floor").clamp(max=layer.hi // grid) * grid
+    if layer.truncate:
+        a = a - torch.remainder(a, 1 << layer.truncate)
     if layer.drlo:
         kept, left = torch.zeros_like(a), torch.full_like(a, layer.drlo)
         for plane in reversed(range(steps)):
             spike = ((a >> plane) & 1) * (left > 0)
             kept, left = kept + (spike << plane), left - spike
         a = kept
+    if layer.pool is not None:  # torch's own padding is minus infinity, and at most half a kernel
+        padded = functional.pad(a.double(), [layer.pool.padding] * 4)
+        a = functional.max_pool2d(padded, layer.pool.kernel, layer.pool.stride).to(torch.int64)
     return a

@@ -1,25 +1,27 @@
-"""Integer networks as files: safetensors with a JSON manifest in the metadata (format "sdann-network", version 1).
+"""Integer networks as files: safetensors with a JSON manifest in the metadata (format "sdann-network", version 2).
 
-The arrays are the tensors ``layers.<i>.mult`` (shift, bias) and ``layers.<i>.edges.<j>.weight``; the rest is the
-manifest.
+The arrays are the tensors ``layers.<i>.mult`` (shift, bias), int64, and ``layers.<i>.edges.<j>.weight``, int8 (int16
+where weights have more bits); the rest is the manifest. Version 1 is read as well: its layers have no truncation,
+pooling, raw output or split fan-in, its weights are int64.
 """
 
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from .check import check_network
 from .errors import FileFormatError, SdannError
-from .graph import BiasMode, Edge, EdgeKind, IntArray, Layer, QuantizedNetwork, Scaled
+from .graph import BiasMode, Edge, EdgeKind, FanIn, IntArray, Layer, Pool, QuantizedNetwork, Scaled
 
 __all__ = ["FORMAT", "VERSION", "load_network", "read_tensors", "save_network"]
 
 FORMAT: Final = "sdann-network"
-VERSION: Final = 1
+VERSION: Final = 2
 
 
 class _Model(BaseModel):
@@ -39,7 +41,19 @@ class _ScaledEntry(_Model):
     shift1: int
 
 
-class _LayerEntry(_Model):
+class _PoolEntry(_Model):
+    kernel: int
+    stride: int
+    padding: int
+
+
+class _FanInEntry(_Model):
+    edge: int
+    channel0: int
+    channels: int
+
+
+class _LayerEntryV1(_Model):
     name: str
     shape: tuple[int, int, int]
     edges: list[_EdgeEntry]
@@ -52,41 +66,75 @@ class _LayerEntry(_Model):
     scaled: _ScaledEntry | None
 
 
-class _Manifest(_Model):
+class _LayerEntry(_LayerEntryV1):
+    truncate: int
+    pool: _PoolEntry | None
+    raw: bool
+    parts: list[list[_FanInEntry]]
+
+
+class _ManifestBase(_Model):
     format: Literal["sdann-network"]
-    version: Literal[1]
     name: str
     input_shape: tuple[int, int, int]
     input_signed: bool
     time_steps: int
     membrane_bits: int
     weight_bits: int
-    layers: list[_LayerEntry]
     scales: dict[str, float]
+
+
+class _ManifestV1(_ManifestBase):
+    version: Literal[1]
+    layers: list[_LayerEntryV1]
+
+
+class _Manifest(_ManifestBase):
+    version: Literal[2]
+    layers: list[_LayerEntry]
+
+
+def _layer_entry(layer: Layer) -> _LayerEntry:
+    edges = [
+        _EdgeEntry(source=e.source, kind=e.kind, stride=e.stride, padding=e.padding, shift=e.shift) for e in layer.edges
+    ]
+    scaled, pool = layer.scaled, layer.pool
+    return _LayerEntry(
+        name=layer.name, shape=layer.shape, edges=edges, bias_mode=layer.bias_mode, lo=layer.lo, hi=layer.hi,
+        signed=layer.signed, rot=layer.rot, drlo=layer.drlo, truncate=layer.truncate, raw=layer.raw,
+        scaled=None if scaled is None else _ScaledEntry(mult1=scaled.mult1, shift1=scaled.shift1),
+        pool=None if pool is None else _PoolEntry(kernel=pool.kernel, stride=pool.stride, padding=pool.padding),
+        parts=[[_FanInEntry(edge=f.edge, channel0=f.channel0, channels=f.channels) for f in p] for p in layer.parts],
+    )  # fmt: skip
+
+
+def _layer_fields(entry: _LayerEntryV1) -> dict[str, Any]:
+    """Arguments of :class:`Layer`, all but arrays and edges; an entry of version 1 leaves the new ones out."""
+    fields = entry.model_dump(exclude={"edges", "scaled", "pool", "parts"})
+    fields["scaled"] = None if entry.scaled is None else Scaled(**entry.scaled.model_dump())
+    if isinstance(entry, _LayerEntry):
+        fields["pool"] = None if entry.pool is None else Pool(**entry.pool.model_dump())
+        fields["parts"] = tuple(tuple(FanIn(**some.model_dump()) for some in part) for part in entry.parts)
+    return fields
+
+
+def _weight_type(version: int, weight_bits: int) -> type[np.signedinteger[Any]]:
+    """Data type of weights in a file."""
+    return np.int64 if version == 1 else np.int8 if weight_bits <= 8 else np.int16
 
 
 def save_network(network: QuantizedNetwork, path: str | Path) -> None:
     """Write ``network`` to ``path``; raises SdannError for an inconsistent network."""
     check_network(network)
-    tensors: dict[str, IntArray] = {}
+    tensors: dict[str, npt.NDArray[Any]] = {}
     layers = []
+    weight_type = _weight_type(VERSION, network.weight_bits)
     for i, layer in enumerate(network.layers):
         for j, edge in enumerate(layer.edges):
-            tensors[f"layers.{i}.edges.{j}.weight"] = np.ascontiguousarray(edge.weight)
+            tensors[f"layers.{i}.edges.{j}.weight"] = np.ascontiguousarray(edge.weight, dtype=weight_type)
         for name in ("mult", "shift", "bias"):
             tensors[f"layers.{i}.{name}"] = np.ascontiguousarray(getattr(layer, name))
-        s = layer.scaled
-        layers.append(
-            _LayerEntry(
-                name=layer.name, shape=layer.shape, bias_mode=layer.bias_mode, lo=layer.lo, hi=layer.hi,
-                signed=layer.signed, rot=layer.rot, drlo=layer.drlo,
-                edges=[
-                    _EdgeEntry(source=e.source, kind=e.kind, stride=e.stride, padding=e.padding, shift=e.shift)
-                    for e in layer.edges
-                ],
-                scaled=None if s is None else _ScaledEntry(mult1=s.mult1, shift1=s.shift1),
-            )
-        )  # fmt: skip
+        layers.append(_layer_entry(layer))
     manifest = _Manifest(
         format=FORMAT, version=VERSION, name=network.name, input_shape=network.input_shape,
         input_signed=network.input_signed, time_steps=network.time_steps, membrane_bits=network.membrane_bits,
@@ -97,9 +145,11 @@ def save_network(network: QuantizedNetwork, path: str | Path) -> None:
 
 
 def read_tensors(
-    path: str | Path, file_format: str, version: int, remedy: str
+    path: str | Path, file_format: str, version: int, remedy: str, *, oldest: int | None = None
 ) -> tuple[dict[str, str], dict[str, IntArray]]:
     """(metadata, tensors) of a safetensors file whose metadata says ``file_format`` and ``version``.
+
+    With ``oldest``, any version from that one on.
 
     Raises FileFormatError for a missing or damaged file, or one of another format or version; ``remedy`` ends its
     message.
@@ -117,45 +167,47 @@ def read_tensors(
         raise FileFormatError(
             f"{path}: holds {metadata.get('format', 'no format name')!r}, not {file_format!r}; {remedy}"
         )
-    if metadata.get("version") != str(version):
+    known = [str(v) for v in range(version if oldest is None else oldest, version + 1)]
+    if metadata.get("version") not in known:
         found = metadata.get("version")
-        raise FileFormatError(f"{path}: version {found!r} of {file_format!r}, this program reads {version}; {remedy}")
+        raise FileFormatError(
+            f"{path}: version {found!r} of {file_format!r}, this program reads {' and '.join(known)}; {remedy}"
+        )
     return metadata, tensors
 
 
 def load_network(path: str | Path) -> QuantizedNetwork:
-    """Read what :func:`save_network` wrote, exactly.
+    """Read what :func:`save_network` wrote, exactly; also files of version 1.
 
     Raises FileFormatError that names the file and the fault: missing, damaged, another format or version, or an
     inconsistent network.
     """
-    metadata, tensors = read_tensors(path, FORMAT, VERSION, "write one with `sdann quantize`")
+    metadata, tensors = read_tensors(path, FORMAT, VERSION, "write one with `sdann quantize`", oldest=1)
+    model = _ManifestV1 if metadata["version"] == "1" else _Manifest
     try:
-        manifest = _Manifest.model_validate_json(metadata.get("manifest", ""))
+        manifest: _ManifestV1 | _Manifest = model.model_validate_json(metadata.get("manifest", ""))
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "it"
         raise FileFormatError(f"{path}: damaged manifest: {place}: {first['msg']}") from None
 
-    def take(name: str) -> IntArray:
+    def take(name: str, data_type: type[np.signedinteger[Any]] = np.int64) -> IntArray:
         if name not in tensors:
             raise FileFormatError(f"{path}: tensor {name!r} is missing")
-        if tensors[name].dtype != np.int64:
-            raise FileFormatError(f"{path}: tensor {name!r} must be int64, not {tensors[name].dtype}")
-        return tensors.pop(name)
+        if tensors[name].dtype != data_type:
+            wanted = np.dtype(data_type).name
+            raise FileFormatError(f"{path}: tensor {name!r} must be {wanted}, not {tensors[name].dtype}")
+        return tensors.pop(name).astype(np.int64, copy=False)
 
     layers = []
+    weight_type = _weight_type(manifest.version, manifest.weight_bits)
     for i, entry in enumerate(manifest.layers):
         edges = tuple(
-            Edge(weight=take(f"layers.{i}.edges.{j}.weight"), **edge.model_dump()) for j, edge in enumerate(entry.edges)
+            Edge(weight=take(f"layers.{i}.edges.{j}.weight", weight_type), **edge.model_dump())
+            for j, edge in enumerate(entry.edges)
         )
-        fields = entry.model_dump(exclude={"edges", "scaled"})
-        layers.append(
-            Layer(
-                **fields, edges=edges, scaled=Scaled(**entry.scaled.model_dump()) if entry.scaled else None,
-                mult=take(f"layers.{i}.mult"), shift=take(f"layers.{i}.shift"), bias=take(f"layers.{i}.bias"),
-            )
-        )  # fmt: skip
+        arrays: dict[str, Any] = {name: take(f"layers.{i}.{name}") for name in ("mult", "shift", "bias")}
+        layers.append(Layer(**_layer_fields(entry), edges=edges, **arrays))
     if tensors:
         raise FileFormatError(f"{path}: unexpected tensor {min(tensors)!r}")
     fields = manifest.model_dump(exclude={"format", "version", "layers"})

@@ -1,23 +1,24 @@
 """The spiking model: spike-train encoded membranes, step by step (eqs. 11-21), as the chip's cores work.
 
 Written from the side of the spikes: each spike adds its synapses' weights to the neurons it reaches. Shares no
-arithmetic with the golden models, against which it is checked.
+arithmetic with the golden models, against which it is checked. What happens to whole trains is in :mod:`sdann.trains`.
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from .check import check_input, check_network
-from .graph import INPUT, Edge, IntArray, Layer, QuantizedNetwork
+from .graph import INPUT, Edge, FanIn, IntArray, Layer, QuantizedNetwork
+from .trains import BoolArray, decode, drlo_train, encode, pool_train, rot_train, truncate_train
 
-__all__ = ["Record", "StemResult", "decode", "drlo_train", "encode", "rot_train", "run"]
+__all__ = ["Record", "StemResult", "run"]
 
 Record = Literal["spikes", "currents", "membranes"]
-BoolArray = npt.NDArray[np.bool_]
+FloatArray = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,9 +26,10 @@ class StemResult:
     """What a network does on N samples. Step t = 0 carries the most significant bit.
 
     ``activations``: int64 [N, C, H, W] per layer, the input's under :data:`sdann.graph.INPUT`. ``spikes``: bool [T,
-    N, C, H, W] per source (the input and every unsigned layer). ``currents``: I(t), ``membranes``: V(t), int64 [T, N,
-    C, H, W] per layer. These three are empty unless recorded. ``sops``, ``saturations`` per layer and
-    ``spike_counts`` per source are sums over samples.
+    N, C, H, W] per source (the input and every unsigned layer). ``currents``: I(t), ``membranes``: V(t) of the
+    neurons, summed over the layer's parts: int64 [T, N, C, H, W] per layer. ``part_currents``, ``part_membranes``: the
+    same of each part, int64 [P, T, N, C, H, W] per layer with ``parts``. These five are empty unless recorded.
+    ``sops``, ``saturations`` per layer and ``spike_counts`` per source are sums over samples.
     """
 
     activations: dict[str, IntArray]
@@ -37,54 +39,32 @@ class StemResult:
     sops: dict[str, int]
     saturations: dict[str, int]
     spike_counts: dict[str, int]
+    part_currents: dict[str, IntArray] = field(default_factory=dict)
+    part_membranes: dict[str, IntArray] = field(default_factory=dict)
 
 
-def encode(a: IntArray, time_steps: int, *, signed: bool = False) -> BoolArray:
-    """Spike trains [T, ...] of activations [...] (eqs. 20-21): fire where V >= theta(t) = 2^(T-1-t), subtract it.
-
-    ``signed``: step 0 weighs -2^(T-1) (eq. 11), so it fires for negative values. Otherwise a negative
-    value emits nothing, and one of 2^T or more fires in every step.
+@dataclass(frozen=True, kw_only=True)
+class _Synapses:
+    """Those of one FanIn, of edge ``number``: ``weight`` [K_h, K_w, C_out, C_in] (C_in = 1 for depthwise) from
+    ``channels`` of the source to ``neurons``, the channels they reach.
     """
-    v = np.array(a, dtype=np.int64)
-    train = np.zeros((time_steps, *v.shape), dtype=np.bool_)
-    for t in range(time_steps):
-        theta = 1 << (time_steps - 1 - t)
-        if signed and t == 0:
-            train[t] = v < 0
-            v[train[t]] += theta
-        else:
-            train[t] = v >= theta
-            v[train[t]] -= theta
-    return train
+
+    number: int
+    edge: Edge
+    weight: FloatArray
+    channels: slice
+    neurons: slice
 
 
-def decode(train: BoolArray, *, signed: bool = False) -> IntArray:
-    """The values [...] of spike trains [T, ...]: each step doubles what came before it."""
-    value = np.zeros(train.shape[1:], dtype=np.int64)
-    for t, spikes in enumerate(train):
-        value = value + value + np.where(spikes, -1 if signed and t == 0 else 1, 0)
-    return value
-
-
-def rot_train(train: BoolArray, k: int, hi: int) -> BoolArray:
-    """Rounding of trains (eq. 22) on spikes: that of weight 2^(k-1) carries upwards, the last k fall silent."""
-    if k == 0:
-        return train
-    steps = len(train)
-    rounded = np.zeros_like(train)
-    carry = train[steps - k]
-    for t in range(steps - k - 1, -1, -1):
-        rounded[t] = train[t] != carry
-        carry = train[t] & carry
-    largest = encode(np.array(hi), steps)
-    largest[steps - k :] = False
-    over = carry | (decode(rounded) > decode(largest))
-    return np.where(over, largest.reshape(steps, *[1] * (train.ndim - 1)), rounded)
-
-
-def drlo_train(train: BoolArray, n: int) -> BoolArray:
-    """Drop all but the first ``n`` spikes of each train (0: keep all)."""
-    return train & (np.cumsum(train, axis=0) <= n) if n else train
+def _synapses(layer: Layer, some: FanIn) -> _Synapses:
+    edge = layer.edges[some.edge]
+    channels = slice(some.channel0, some.channel0 + some.channels)
+    neurons = channels if edge.kind == "depthwise" else slice(None)
+    weight = edge.weight[channels] if edge.kind == "depthwise" else edge.weight[:, channels]
+    # Kernel offset first, so that the weights of one lie together. float64 holds I(t) exactly (check_network keeps it
+    # far below 2^53), and multiplies faster than integers do.
+    weights = np.ascontiguousarray(weight.transpose(2, 3, 0, 1), dtype=np.float64) * 2.0**edge.shift
+    return _Synapses(number=some.edge, edge=edge, weight=weights, channels=channels, neurons=neurons)
 
 
 def _reach(size: int, outputs: int, kernel_offset: int, edge: Edge) -> tuple[slice, slice]:
@@ -97,34 +77,33 @@ def _reach(size: int, outputs: int, kernel_offset: int, edge: Edge) -> tuple[sli
     return slice(start, start + (last - first) * edge.stride + 1, edge.stride), slice(first, last + 1)
 
 
-def _deliver(edge: Edge, spikes: BoolArray, current: npt.NDArray[np.float64]) -> int:
-    """Add the weights of one step's spikes [N, C, H, W] to ``current`` [N, C_out, H_out, W_out]; returns the SOPs.
+def _deliver(synapses: _Synapses, spikes: BoolArray, current: FloatArray, *, negative: bool) -> int:
+    """Add (or subtract) the weights of one step's spikes [N, C, H, W]; returns the SOPs.
 
-    float64 holds these sums exactly (far below 2^53) and multiplies faster than integers do.
+    ``current``: of the neurons, [N, C_out, H_out, W_out].
     """
-    weight = edge.weight.astype(np.float64) * 2.0**edge.shift
+    spikes, current = spikes[:, synapses.channels], current[:, synapses.neurons]
     sops = 0
-    for ky in range(weight.shape[2]):
-        rows, out_rows = _reach(spikes.shape[2], current.shape[2], ky, edge)
-        for kx in range(weight.shape[3]):
-            cols, out_cols = _reach(spikes.shape[3], current.shape[3], kx, edge)
-            arriving = spikes[:, :, rows, cols]
-            n, channels, height, width = arriving.shape
-            fired = int(np.count_nonzero(arriving))
-            if fired == 0:
-                continue
-            if edge.kind == "depthwise":
-                sops += fired
-                current[:, :, out_rows, out_cols] += weight[:, 0, ky, kx, None, None] * arriving
-            else:
-                sops += fired * len(weight)
-                flat = arriving.reshape(n, channels, height * width).astype(np.float64)
-                delivered = (weight[:, :, ky, kx] @ flat).reshape(n, len(weight), height, width)
-                current[:, :, out_rows, out_cols] += delivered
+    for ky, kx in np.ndindex(*synapses.weight.shape[:2]):
+        weight = -synapses.weight[ky, kx] if negative else synapses.weight[ky, kx]
+        rows, out_rows = _reach(spikes.shape[2], current.shape[2], ky, synapses.edge)
+        cols, out_cols = _reach(spikes.shape[3], current.shape[3], kx, synapses.edge)
+        arriving = spikes[:, :, rows, cols]
+        n, channels, height, width = arriving.shape
+        fired = int(np.count_nonzero(arriving))
+        if fired == 0:
+            continue
+        if synapses.edge.kind == "depthwise":
+            sops += fired
+            current[:, :, out_rows, out_cols] += weight[:, 0, None, None] * arriving
+        else:
+            sops += fired * len(weight)
+            flat = arriving.reshape(n, channels, height * width).astype(np.float64)
+            current[:, :, out_rows, out_cols] += (weight @ flat).reshape(n, len(weight), height, width)
     return sops
 
 
-def _wrap(current: npt.NDArray[np.float64], bits: int) -> IntArray:
+def _wrap(current: FloatArray, bits: int) -> IntArray:
     """I(t) in two's complement of ``bits`` bits: wraps, never saturates."""
     half = 1 << (bits - 1)
     return (current.astype(np.int64) + half) % (2 * half) - half
@@ -140,6 +119,51 @@ def _integrate(layer: Layer, v: IntArray, current: IntArray, bits: int) -> tuple
     v[high] = (1 << (bits - 1)) - 1
     v[low] = -(1 << (bits - 1))
     return v, int(np.count_nonzero(high) + np.count_nonzero(low))
+
+
+class _Integrator:
+    """The neurons of a layer: for each part P its I(t) and V(t), int64 [P, N, C, H, W]."""
+
+    def __init__(self, layer: Layer, network: QuantizedNetwork, samples: int, isum_bits: int) -> None:
+        self.layer, self.network, self.isum_bits = layer, network, isum_bits
+        self.parts = [[_synapses(layer, some) for some in part] for part in layer.split]
+        self.membranes: IntArray = np.zeros((len(self.parts), samples, *layer.shape), dtype=np.int64)
+        self.currents = np.zeros_like(self.membranes)
+        self.kept: dict[str, list[IntArray]] = {"currents": [], "membranes": []}
+        self.sops = self.saturations = 0
+
+    def step(self, spikes: list[BoolArray], *, first: bool) -> None:
+        """One time step with ``spikes`` [N, C, H, W] of each edge's source; ``first``: t = 0, where signs count."""
+        for p, part in enumerate(self.parts):
+            total = np.zeros(self.currents[p].shape)
+            for synapses in part:
+                negative = first and synapses.edge.source == INPUT and self.network.input_signed
+                self.sops += _deliver(synapses, spikes[synapses.number], total, negative=negative)
+            self.currents[p] = _wrap(total, self.isum_bits)
+            v, saturated = _integrate(self.layer, self.membranes[p], self.currents[p], self.network.membrane_bits)
+            self.membranes[p] = v
+            self.saturations += saturated
+
+    def keep(self, record: Collection[Record]) -> None:
+        """Keep this step's I(t), V(t), as far as they are to be recorded."""
+        for name, values in (("currents", self.currents), ("membranes", self.membranes)):
+            if name in record:
+                self.kept[name].append(values.copy())
+
+    def store(self, result: StemResult) -> None:
+        """Enter counts and records."""
+        name = self.layer.name
+        result.sops[name], result.saturations[name] = self.sops, self.saturations
+        records = {
+            "currents": (result.currents, result.part_currents),
+            "membranes": (result.membranes, result.part_membranes),
+        }
+        for what, (whole, parts) in records.items():
+            if self.kept[what]:
+                traces = np.stack(self.kept[what], axis=1)
+                whole[name] = traces.sum(axis=0)
+                if self.layer.parts:
+                    parts[name] = traces
 
 
 def _fire(layer: Layer, v: IntArray) -> IntArray:
@@ -180,31 +204,20 @@ def run(
         sops={}, saturations={}, spike_counts={INPUT: int(np.count_nonzero(trains[INPUT]))},
     )  # fmt: skip
     for layer in network.layers:
-        v = np.zeros((n, *layer.shape), dtype=np.int64)
-        currents: list[IntArray] = []
-        membranes: list[IntArray] = []
-        sops = saturations = 0
+        integrator = _Integrator(layer, network, n, isum_bits)
         for t in range(steps):
-            total = np.zeros(v.shape)
-            for edge in layer.edges:
-                part = np.zeros(v.shape)
-                sops += _deliver(edge, trains[edge.source][t], part)
-                total += -part if t == 0 and edge.source == INPUT and network.input_signed else part
-            current = _wrap(total, isum_bits)
-            v, saturated = _integrate(layer, v, current, network.membrane_bits)
-            saturations += saturated
-            if "currents" in record:
-                currents.append(current)
-            if "membranes" in record:
-                membranes.append(v)
-        if currents:
-            result.currents[layer.name] = np.stack(currents)
-        if membranes:
-            result.membranes[layer.name] = np.stack(membranes)
-        result.sops[layer.name], result.saturations[layer.name] = sops, saturations
+            integrator.step([trains[edge.source][t] for edge in layer.edges], first=t == 0)
+            integrator.keep(record)
+        integrator.store(result)
+        v = integrator.membranes.sum(axis=0)
+        if layer.raw:
+            result.activations[layer.name] = v
+            continue
         a = _fire(layer, v)
         if not layer.signed:
-            trains[layer.name] = drlo_train(rot_train(encode(a, steps), layer.rot, layer.hi), layer.drlo)
+            train = truncate_train(rot_train(encode(a, steps), layer.rot, layer.hi), layer.truncate)
+            train = drlo_train(train, layer.drlo)
+            trains[layer.name] = train if layer.pool is None else pool_train(train, layer.pool)
             result.spike_counts[layer.name] = int(np.count_nonzero(trains[layer.name]))
             a = decode(trains[layer.name])
         result.activations[layer.name] = a

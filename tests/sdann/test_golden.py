@@ -14,7 +14,7 @@ from torch.nn import functional
 from sdann import golden, reference
 from sdann.check import isum_bound, membrane_bound
 from sdann.errors import SdannError
-from sdann.graph import INPUT, BiasMode, Edge, Layer, QuantizedNetwork
+from sdann.graph import INPUT, BiasMode, Edge, EdgeKind, Layer, QuantizedNetwork
 from sdann.random_networks import random_input, random_network
 
 torch.set_num_threads(1)
@@ -74,6 +74,43 @@ def test_sums_equal_torch(kind: str, seed: int) -> None:
     )
     found = golden.run(network, x).accumulators[network.layers[0].name]
     assert (found == expected.numpy()).all() and np.any(found)
+
+
+@pytest.mark.parametrize("block", [1, 40, 300, 1500, 1 << 22])
+@pytest.mark.parametrize("kind", ["conv", "depthwise", "linear"])
+def test_sums_do_not_depend_on_the_blocks(monkeypatch: pytest.MonkeyPatch, kind: EdgeKind, block: int) -> None:
+    rng = np.random.default_rng(1)
+    kernel, inputs = (7, 5) if kind == "linear" else (3, 2), 1 if kind == "depthwise" else 3
+    weight = rng.integers(-128, 128, (3, inputs, *kernel))
+    edge = Edge(source=INPUT, kind=kind, weight=weight, shift=2, **{} if kind == "linear" else {"padding": 1})
+    x = rng.integers(-128, 128, (5, 3, 7, 5))
+    monkeypatch.setattr(golden, "BLOCK", block)
+    groups = 3 if kind == "depthwise" else 1
+    doubles = (torch.from_numpy(a).double() for a in (x, weight))
+    expected = functional.conv2d(*doubles, None, 1, edge.padding, 1, groups) * 4
+    assert (golden.edge_sum(edge, x) == expected.numpy()).all()
+
+
+def test_sums_that_float64_cannot_hold_are_refused() -> None:
+    weight = np.full((1, 2, 1, 1), -(1 << 26), dtype=np.int64)
+    edge = Edge(source=INPUT, kind="conv", weight=weight)
+    exact = np.full((1, 2, 1, 1), (1 << 26) - 1, dtype=np.int64)
+    assert golden.edge_sum(edge, exact).item() == -(1 << 27) * ((1 << 26) - 1)
+    with pytest.raises(SdannError, match="may reach 2\\^53"):
+        golden.edge_sum(edge, exact + 1)
+    with pytest.raises(SdannError, match="may reach 2\\^53"):
+        golden.edge_sum(edge, -exact - 1)
+
+
+def test_raw_output_and_truncation() -> None:
+    layer = one_neuron(1 << 15, 16, 3, "scaled", -128, 127, True)
+    v = np.full((1, 1, 1, 1), -4001)
+    assert golden.activate(layer, v, 8).item() == -128
+    assert golden.activate(replace(layer, raw=True), v, 8).item() == -4001
+    plain = one_neuron(1 << 15, 15, 0, "scaled", 0, 255)
+    for k, expected in ((0, 83), (1, 82), (2, 80), (5, 64), (7, 0)):
+        assert golden.activate(replace(plain, truncate=k), np.full((1, 1, 1, 1), 83), 8).item() == expected
+    assert golden.activate(replace(plain, truncate=1, drlo=2), np.full((1, 1, 1, 1), 83), 8).item() == 80
 
 
 def test_sops_of_a_worked_example() -> None:

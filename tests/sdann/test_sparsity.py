@@ -1,4 +1,4 @@
-"""Choosing RoT and DRLO: they take effect, save SOPs, and are refused where they mean nothing."""
+"""Choosing RoT, truncation and DRLO: they take effect, save SOPs, and are refused where they mean nothing."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,9 @@ def network():
     )
 
 
-@pytest.mark.parametrize("choice", [{"rot": 2}, {"drlo": 2}, {"rot": 1, "drlo": 1}])
+@pytest.mark.parametrize(
+    "choice", [{"rot": 2}, {"drlo": 2}, {"rot": 1, "drlo": 1}, {"truncate": 3}, {"truncate": 2, "drlo": 2}]
+)
 def test_fewer_sops_and_all_models_agree(network, choice):
     x = random_input(network, np.random.default_rng(1), 8)
     first = network.layers[0].name
@@ -37,6 +39,10 @@ def test_fewer_sops_and_all_models_agree(network, choice):
         ({"rot": {"FIRST": 8}}, r"0\.\.7"),
         ({"drlo": {"FIRST": 9}}, r"0\.\.8"),
         ({"drlo": {"FIRST": -1}}, r"0\.\.8"),
+        ({"truncate": {"FIRST": 8}}, r"0\.\.7"),
+        ({"truncate": {"nowhere": 1}}, "not a layer"),
+        ({"truncate": {"LAST": 1}}, "signed"),
+        ({"truncate": {"FIRST": 1}, "rot": {"FIRST": 1}}, "one of them"),
     ],
 )
 def test_refusals(network, choice, message):
@@ -44,3 +50,14 @@ def test_refusals(network, choice, message):
     choice = {what: {names.get(layer, layer): n for layer, n in chosen.items()} for what, chosen in choice.items()}
     with pytest.raises(SdannError, match=message):
         with_sparsity(network, **choice)
+
+
+def test_rot_and_truncation_replace_each_other(network):
+    first = network.layers[0].name
+    rounded = with_sparsity(network, rot={first: 2}, drlo={first: 3})
+    cut = with_sparsity(rounded, truncate={first: 1})
+    assert [(n.layers[0].rot, n.layers[0].truncate, n.layers[0].drlo) for n in (rounded, cut)] == [(2, 0, 3), (0, 1, 3)]
+    again = with_sparsity(cut, rot={first: 1}, truncate={first: 0})
+    assert (again.layers[0].rot, again.layers[0].truncate) == (1, 0)
+    assert with_sparsity(cut).layers[0].truncate == 1 and with_sparsity(cut, rot={first: 0}).layers[0].truncate == 1
+    assert with_sparsity(cut, rot={first: 3}).layers[0].truncate == 0

@@ -57,14 +57,13 @@ def test_damaged_file(refused, tmp_path):
         assert "not a readable safetensors file" in refused(*command)
 
 
-@pytest.mark.parametrize("kind", ["network", "image"])
-def test_another_version(refused, files, tmp_path, kind):
+@pytest.mark.parametrize(("kind", "version", "reads"), [("network", 2, "1 and 2"), ("image", 2, "2")])
+def test_another_version(refused, files, tmp_path, kind, version, reads):
     path = getattr(files, kind)
-    own = {"network": 1, "image": 2}[kind]
-    metadata, _ = read_tensors(path, f"sdann-{kind}", own, "")
-    save_file(load_file(path), tmp_path / "new", metadata=metadata | {"version": "9"})
+    metadata, _ = read_tensors(path, f"sdann-{kind}", version, "")
+    save_file(load_file(path), tmp_path / "new", metadata=metadata | {"version": str(version + 1)})
     message = refused("map", "new") if kind == "network" else refused("validate", files.network, "new")
-    assert "version '9'" in message and f"reads {own}" in message
+    assert f"version '{version + 1}'" in message and f"reads {reads}" in message
 
 
 def test_layer_that_does_not_fit(refused, files):
