@@ -13,7 +13,7 @@ from sdann.mapper.manifest import CoreEntry, LayerEntry, Manifest, ReadoutName, 
 from sdann.mapper.samples import readout_flits
 from sdann.mapper.words import CoreWords, Part
 
-__all__ = ["Program", "pooled_neurons", "pooled_shape"]
+__all__ = ["Program", "Span", "pooled_neurons", "pooled_shape"]
 
 Span = tuple[int, int]
 """First and count."""

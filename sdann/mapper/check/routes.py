@@ -75,6 +75,11 @@ def _needed(offset: int, size: int, kernel: int, stride: int, extent: int) -> np
     return np.asarray((u >= 0) & (first <= np.minimum(u // stride, size - 1)), dtype=np.bool_)
 
 
+def _is_split(decoded: Decoded, core: Coordinate, e: Fields) -> bool:
+    """Whether it is a depthwise edge of a split layer, of which each part may get some of the groups, or none."""
+    return bool(e["depthwise"]) and decoded.image.tiles_of(decoded.image.cores[core].layer).parts > 1
+
+
 def _check_unfed(decoded: Decoded, core: Coordinate, number: int, e: Fields) -> None:
     """An edge without a route may read nothing but padding, whichever layer's it is."""
     d = decoded.core[core]
@@ -83,7 +88,9 @@ def _check_unfed(decoded: Decoded, core: Coordinate, number: int, e: Fields) -> 
         _needed(e[f"{axis}_offset"], d[size], e[kernel], 1 << e["stride_log2"], min(shape[n] for shape in shapes)).any()
         for n, axis, size, kernel in ((1, "y", "height", "kernel_h"), (2, "x", "width", "kernel_w"))
     )
-    need(not (rows and columns), f"{decoded.where(core)} edge {number}: no route feeds it")
+    need(
+        not (rows and columns) or _is_split(decoded, core, e), f"{decoded.where(core)} edge {number}: no route feeds it"
+    )
 
 
 def _check_feed(decoded: Decoded, core: Coordinate, number: int, sources: list[tuple[Coordinate, int]]) -> None:
@@ -112,7 +119,9 @@ def _check_feed(decoded: Decoded, core: Coordinate, number: int, sources: list[t
         count[spans[0], spans[1], low - e["group0"] : max(low, high) - e["group0"]] += 1
     rows = _needed(e["y_offset"], d["height"], e["kernel_h"], 1 << e["stride_log2"], height)
     columns = _needed(e["x_offset"], d["width"], e["kernel_w"], 1 << e["stride_log2"], width)
-    wrong = (count != 1) & rows[:, None, None] & columns[None, :, None]
+    wrong = (
+        ((count > 1) if _is_split(decoded, core, e) else (count != 1)) & rows[:, None, None] & columns[None, :, None]
+    )
     if wrong.any():
         y, x, group = (int(i) for i in np.argwhere(wrong)[0])
         times = int(count[y, x, group])
