@@ -16,7 +16,7 @@ from .mapper import ProgramImage
 from .membrane import with_membrane
 from .random_networks import random_input
 
-__all__ = ["FEATURE_CHIP", "feature_image", "feature_network"]
+__all__ = ["FEATURE_CHIP", "feature_image", "feature_network", "with_constants"]
 
 FEATURE_CHIP = preset("test").replace(
     rows=4, cols=4, edges=3, routes=8, neuron_words=64, weight_words=256, readout_depth=128
@@ -100,13 +100,13 @@ def feature_network(
     values = {INPUT: x}
     for draft in drafts:
         v = np.sum([edge_sum(e, values[e.source]) for e in draft.edges], axis=0)
-        layer = _with_constants(draft, v, out_bits if readout == "wide" and draft.signed else 8)
+        layer = with_constants(draft, v, out_bits if readout == "wide" and draft.signed else 8)
         values[layer.name] = activate(layer, v, 8)
         network = replace(network, layers=(*network.layers, layer))
     return with_membrane(network, membrane_bits, scaled=scaled, calibration=x)
 
 
-def _with_constants(layer: Layer, v: IntArray, bits: int) -> Layer:
+def with_constants(layer: Layer, v: IntArray, bits: int) -> Layer:
     """Constants that spread the values of ``v`` [N, C, H, W] over ``bits`` bits, some of them beyond the clamp."""
     lo, hi = (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if layer.signed else (0, (1 << bits) - 1)
     middle = np.zeros(v.shape[1]) if layer.signed else v.mean(axis=(0, 2, 3)) - v.std(axis=(0, 2, 3))

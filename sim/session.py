@@ -68,7 +68,10 @@ async def observe(driver: ChipDriver, samples: IntArray, progress: Progress = _i
 
 
 async def trace(driver: ChipDriver, sample: IntArray, core: Core) -> Trace:
-    """I(t) and V(t-1) of one core, step by step, while its layer integrates ``sample`` [C, H, W]."""
+    """I(t) and V(t-1) of one core, step by step, while its layer integrates ``sample`` [C, H, W].
+
+    V(-1) is not zero but what the window before left there: integration takes it as zero.
+    """
     image, config = driver.image, driver.config
     stage = image.cores[core].stage
     if stage == 0:

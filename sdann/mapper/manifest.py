@@ -58,7 +58,7 @@ class CoreEntry(_Model):
 
     ``region``: its neurons, in the layer's map before pooling. ``pooled``: the activations that it makes of them, in
     the layer's output map, where the layer is pooled. ``part``: 0, or the phase in which it sends its partial sums
-    to another core of the same region; it has no activations then.
+    to another core of the same region; it has no activations then. It sums the part of that index of the layer's parts.
     """
 
     y: Count

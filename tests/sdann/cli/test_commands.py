@@ -13,7 +13,17 @@ from sdann.chip_file import load_chip
 from sdann.cli import main
 
 ROOT = Path(__file__).resolve().parents[3]
-STAGE_FIELDS = {"name", "samples", "compared", "mismatches", "accuracy", "sops", "cycles", "saturations"}
+STAGE_FIELDS = {
+    "name",
+    "samples",
+    "compared",
+    "mismatches",
+    "accuracy",
+    "sops",
+    "cycles",
+    "saturations",
+    "duplicate_sops",
+}
 
 
 GROUPS = [name for name, command in main.commands.items() if isinstance(command, click.Group)]
