@@ -5,7 +5,7 @@ pairs of values of two dimensions that the image checker accepts together, and t
 """
 
 from collections import Counter as Multiset
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from itertools import combinations, product
 from typing import Any
@@ -34,6 +34,7 @@ DIMENSIONS: Mapping[str, tuple[Value, ...]] = {
     "pool": (0, 2, 3, 4),  # kernel, 0: none
     "pool_stride": (1, 2, 4),  # counts where there is a pool
     "parts": (1, 2, 3, 4),  # cores that one neuron's fan-in is split over
+    "role": ("whole", "adds", "sends"),  # sums by itself, adds others' sums to its own, sends its own
     "mode": ("exact", "scaled"),
     "readout": ("none", "unsigned", "signed", "wide", "raw"),  # the two in the middle: of activations
 }
@@ -47,7 +48,11 @@ def feasible(values: Record) -> bool:
     linear = values.get("kind") == "linear"
     if linear and (values.get("stride", 1) != 1 or values.get("padding", 0) != 0):
         return False
-    pooled = values.get("pool", 0) != 0
+    if "role" in values and "parts" in values and (values["role"] == "whole") != (values["parts"] == 1):
+        return False
+    pooled = values.get("pool", 0) != 0 or ("pool_stride" in values and "pool" not in values)
+    if values.get("role") == "sends" and (pooled or values.get("readout", "none") != "none"):
+        return False  # it has no activations
     return not (pooled and values.get("readout", "none") in ("signed", "wide", "raw"))
 
 
@@ -57,9 +62,7 @@ def bins() -> list[Bin]:
         ((a, x), (b, y))
         for a, b in combinations(DIMENSIONS, 2)
         for x, y in product(DIMENSIONS[a], DIMENSIONS[b])
-        if feasible({a: x, b: y})
-        and not ("pool_stride" in (a, b) and ("pool", 0) in ((a, x), (b, y)))
-        and not ("pool_stride" in (a, b) and {a: x, b: y}.get("readout") in ("signed", "wide", "raw"))
+        if feasible({a: x, b: y}) and not ("pool_stride" in (a, b) and ("pool", 0) in ((a, x), (b, y)))
     ]
     for values in product(*(DIMENSIONS[name] for name in SHAPES)):
         shape = dict(zip(SHAPES, values, strict=True))
@@ -68,26 +71,27 @@ def bins() -> list[Bin]:
     return found
 
 
-def records(image: ProgramImage) -> list[Record]:
-    """One record per edge of every core, from its descriptors."""
+def records(image: ProgramImage, cores: Collection[Coordinate] | None = None) -> list[Record]:
+    """One record per edge of every core, or of the given ones, from their descriptors."""
     layouts = memory_layouts(image.config)
     found: list[Record] = []
     for core, entry in image.cores.items():
+        if cores is not None and core not in cores:
+            continue
         words = {memory: [unpack(layouts[memory], word) for word in image.words(core, memory)] for memory in (
             Memory.CORE, Memory.EDGE,
         )}  # fmt: skip
         d = words[Memory.CORE][0]
-        holder = _holder(image, core)
-        h = unpack(layouts[Memory.CORE], image.words(holder, Memory.CORE)[0])  # a part's result is its holder's
-        kind = Readout(h["readout"])
-        plain = {Readout.NONE: "none", Readout.ACT: "signed" if h["lo"] < 0 else "unsigned"}
+        holder, kind = _holder(image, core), Readout(d["readout"])
+        plain = {Readout.NONE: "none", Readout.ACT: "signed" if d["lo"] < 0 else "unsigned"}
+        parts = sum(_holder(image, other) == holder for other in image.cores)
         shared: dict[str, Value] = {
-            "edges": len(words[Memory.EDGE]), "pool": h["pool_kernel"] if h["pool"] else 0,
-            "parts": sum(_holder(image, other) == holder for other in image.cores),
+            "edges": len(words[Memory.EDGE]), "pool": d["pool_kernel"] if d["pool"] else 0, "parts": parts,
+            "role": "sends" if entry.part else "adds" if parts > 1 else "whole",
             "mode": "scaled" if d["scaled"] else "exact", "readout": plain.get(kind, kind.name.lower()),
         }  # fmt: skip
-        if h["pool"]:
-            shared["pool_stride"] = 1 << h["pool_stride_log2"]
+        if d["pool"]:
+            shared["pool_stride"] = 1 << d["pool_stride_log2"]
         for e in words[Memory.EDGE]:
             stride, r = 1 << e["stride_log2"], entry.region
             padding = e["y_offset"] + r.y0 * stride
@@ -111,10 +115,10 @@ def _holder(image: ProgramImage, core: Coordinate) -> Coordinate:
 
 @dataclass
 class Coverage:
-    """How often each bin was hit, and how many layers and edges were run."""
+    """How often each bin was hit, and how many cores and edges were run."""
 
     hits: Multiset[Bin] = field(default_factory=Multiset)
-    images: int = 0
+    cores: int = 0
     edges: int = 0
 
     def __post_init__(self) -> None:
@@ -126,11 +130,15 @@ class Coverage:
             some for record in found for some in self._bins if all(record.get(name) == value for name, value in some)
         }
 
-    def add(self, image: ProgramImage) -> None:
-        """Counts what ``image`` has run."""
-        found = records(image)
+    def gain(self, image: ProgramImage, cores: Collection[Coordinate]) -> int:
+        """Bins that these cores would be the first to hit."""
+        return sum(not self.hits[some] for some in self.hit_by(records(image, cores)))
+
+    def add(self, image: ProgramImage, cores: Collection[Coordinate] | None = None) -> None:
+        """Counts what the cores of ``image``, or some of them, have run."""
+        found = records(image, cores)
         self.hits.update(self.hit_by(found))
-        self.images += 1
+        self.cores += len(image.cores if cores is None else cores)
         self.edges += len(found)
 
     @property
@@ -153,7 +161,7 @@ class Coverage:
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         return {
-            "images": self.images, "edges": self.edges,
+            "cores": self.cores, "edges": self.edges,
             "bins": [{"cross": name, "hit": hit, "bins": total} for name, hit, total in self.rows()],
             "missing": [dict(some) for some in self.missing],
         }  # fmt: skip
