@@ -1,14 +1,41 @@
-"""Packing and unpacking of words in Python, from the same layouts that the RTL uses."""
+"""Packing and unpacking of words in Python, from the same layouts that the RTL uses.
 
-from collections.abc import Mapping
+A word is an integer; many words are a table of bytes, uint8 [n, bytes], little-endian. Fields have dotted paths
+("payload.memory.addr", "dst.x0", "3.mult").
+"""
+
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from amaranth.hdl import Shape
 from amaranth.lib import data
 
-__all__ = ["Packed", "fields", "pack", "unpack"]
+__all__ = [
+    "Bytes", "FieldError", "FieldRangeError", "Packed", "fields", "pack", "pack_array", "to_bytes", "to_ints", "unpack",
+    "unpack_array",
+]  # fmt: skip
+
+Bytes = npt.NDArray[np.uint8]
+
+
+class FieldError(ValueError):
+    """A field that a layout does not have, or one that is missing. ``path`` names it."""
+
+    def __init__(self, path: str, message: str) -> None:
+        super().__init__(message)
+        self.path = path
+
+
+class FieldRangeError(FieldError):
+    """A value that its field cannot hold: ``value`` is not in ``low..high``."""
+
+    def __init__(self, path: str, value: int, low: int, high: int) -> None:
+        super().__init__(path, f"{path} is {value}, the chip's field holds {low}..{high}")
+        self.value, self.low, self.high = value, low, high
 
 
 @dataclass(frozen=True)
@@ -18,6 +45,11 @@ class Packed:
     offset: int
     width: int
     signed: bool
+
+    @property
+    def limits(self) -> tuple[int, int]:
+        """Least and greatest value."""
+        return (-(1 << self.width - 1), (1 << self.width - 1) - 1) if self.signed else (0, (1 << self.width) - 1)
 
 
 @cache
@@ -52,26 +84,31 @@ class _Holder:
 
 
 def fields(layout: data.Layout) -> dict[str, Packed]:
-    """Every leaf field of ``layout`` by its dotted path ("payload.memory.addr", "3.mult")."""
+    """Every leaf field of ``layout`` by its dotted path."""
     return _fields(_Holder(layout))
 
 
-def pack(layout: data.Layout, values: Mapping[str, Any], table: dict[str, Packed] | None = None) -> int:
+def pack(
+    layout: data.Layout, values: Mapping[str, Any], table: dict[str, Packed] | None = None, *, complete: bool = False
+) -> int:
     """The word with the given fields (dotted paths), the rest zero.
 
-    Raises KeyError for an unknown field and ValueError for a value that its field cannot hold. ``table``: the
-    result of :func:`fields`, where many words of one layout are packed.
+    Raises :class:`FieldError` for an unknown field (and with ``complete`` for a missing one),
+    :class:`FieldRangeError` for a value that its field cannot hold. ``table``: the result of :func:`fields`, where many
+    words of one layout are packed.
     """
     table = fields(layout) if table is None else table
+    if complete and (missing := sorted(set(table) - set(values))):
+        raise FieldError(missing[0], f"no value is given for field {missing[0]}")
     word = 0
     for name, value in values.items():
+        if name not in table:
+            raise FieldError(name, f"there is no field {name}; the fields are {', '.join(table)}")
         place = table[name]
         number = int(value.value) if hasattr(value, "value") else int(value)
-        low, high = (
-            (-(1 << place.width - 1), (1 << place.width - 1) - 1) if place.signed else (0, (1 << place.width) - 1)
-        )
+        low, high = place.limits
         if not low <= number <= high:
-            raise ValueError(f"{name} = {number} is outside {low}..{high}")
+            raise FieldRangeError(name, number, low, high)
         word |= (number & ((1 << place.width) - 1)) << place.offset
     return word
 
@@ -84,3 +121,32 @@ def unpack(layout: data.Layout, word: int, table: dict[str, Packed] | None = Non
         value = (word >> place.offset) & ((1 << place.width) - 1)
         values[name] = value - (1 << place.width) if place.signed and value >> (place.width - 1) else value
     return values
+
+
+def pack_array(values: npt.NDArray[np.int64], bits: int) -> Bytes:
+    """Words of equal elements, modulo 2^``bits``, element 0 lowest: int64 [n, elements] to uint8 [n, bytes]."""
+    if bits == 8:
+        return np.ascontiguousarray(values.astype(np.uint8))
+    spread = ((values[:, :, None] >> np.arange(bits)) & 1).astype(np.uint8)
+    return np.packbits(spread.reshape(len(values), values.shape[1] * bits), axis=1, bitorder="little")
+
+
+def unpack_array(blob: Bytes, bits: int, count: int, *, signed: bool = False) -> npt.NDArray[np.int64]:
+    """Inverse of :func:`pack_array`: int64 [n, ``count``], two's complement where ``signed``."""
+    spread = np.unpackbits(blob, axis=1, bitorder="little", count=bits * count).reshape(len(blob), count, bits)
+    weights = 1 << np.arange(bits, dtype=np.int64)
+    if signed:
+        weights[-1] = -weights[-1]
+    return np.asarray(spread.astype(np.int64) @ weights, dtype=np.int64)
+
+
+def to_bytes(words: Iterable[int], size: int) -> Bytes:
+    """Words of ``size`` bits as little-endian bytes, uint8 [n, ceil(size / 8)]."""
+    width = -(-size // 8)
+    blob = b"".join(word.to_bytes(width, "little") for word in words)
+    return np.frombuffer(blob, dtype=np.uint8).reshape(-1, width).copy()
+
+
+def to_ints(blob: Bytes) -> list[int]:
+    """Inverse of :func:`to_bytes`."""
+    return [int.from_bytes(row.tobytes(), "little") for row in blob]

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 
+from hdl.pack import unpack
 from hdl.program import Memory, memory_layouts
 from sdann.mapper import ProgramImage, load_image
-from sdann.mapper.packing import unpack
 from sdann.network_file import load_network
 from sdann.recipe import check_same_network, samples_for
 from sdann.tile_model import TileModel, TileResult
@@ -18,8 +18,8 @@ def layer_statistics(image: ProgramImage, result: TileResult, layer: str) -> tup
     spikes = bundles = singles = 0
     layout = memory_layouts(image.config)[Memory.ROUTE]
     planes = np.arange(image.time_steps)[:, None, None, None, None, None]
-    for entry in image.cores_of(layer):
-        core, r, lanes = (entry.y, entry.x), entry.region, image.config.lanes
+    for entry in image.holders(layer):
+        core, r, lanes = (entry.y, entry.x), entry.outputs, image.config.lanes
         acts = result.words[core].reshape(-1, r.height, r.width, -(-r.channels // lanes), lanes)
         trains = (acts >> planes) & 1  # [t, sample, y, x, group, lane]
         spikes += int(trains.sum())

@@ -157,6 +157,6 @@ def _split_both_ways(network: QuantizedNetwork, image: ProgramImage) -> list[str
     return [
         layer.name
         for layer in network.layers
-        if min(image.layer(layer.name).row_tiles, image.layer(layer.name).channel_tiles) > 1
+        if min(image.tiles_of(layer.name).rows, image.tiles_of(layer.name).channels) > 1
         and any(edge.kind != "linear" and edge.weight.shape[2] > edge.stride for edge in layer.edges)
     ]

@@ -15,6 +15,7 @@ from hdl.program import Counter, chunks_of
 from sim.compare import Difference, LayerComparison, astray, compare, first_difference
 
 from . import reference, stem
+from .duplicates import duplicates
 from .errors import SdannError
 from .evaluate import accuracy, float_accuracy
 from .graph import INPUT, IntArray, QuantizedNetwork
@@ -39,7 +40,8 @@ class StageResult:
 
     ``compared``, ``mismatches``: activations of all layers and samples. ``accuracy``: share of samples, 0..1. ``sops``,
     ``cycles``, ``saturations``: summed over samples. ``layers``: the comparison, ``layer_sops``: the SOPs, by layer.
-    ``first``: the first activation that differs. ``problems``: anything else that is not as it must be.
+    ``duplicate_sops``: counted by cores that compute the same neurons (see :mod:`sdann.duplicates`), and not part of
+    ``sops``. ``first``: the first activation that differs. ``problems``: anything else that is not as it must be.
     """
 
     name: str
@@ -52,13 +54,14 @@ class StageResult:
     saturations: int | None = None
     layers: tuple[LayerComparison, ...] = ()
     layer_sops: Mapping[str, int] = field(default_factory=dict)
+    duplicate_sops: int | None = None
     first: Difference | None = None
     problems: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """The fields that the JSON output promises."""
         names = ("name", "samples", "compared", "mismatches", "accuracy", "sops", "cycles", "saturations")
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in (*names, "duplicate_sops")}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,8 +121,8 @@ class Stages:
         counters = {core: {c.name: n for c, n in values.items()} for core, values in found.counters.items()}
         self._tile_counters = counters
         problems = self._output_problems(found.readout) + astray(counters, found.stray)
-        sops, saturations = (_per_layer(image, counters, c) for c in (Counter.SOPS, Counter.SATURATIONS))
-        return self._result("tiles", rows, found.activations, sops, saturations, problems)
+        sops, saturations, twice = self._per_layer(image, counters)
+        return self._result("tiles", rows, found.activations, sops, saturations, problems, twice=twice)
 
     def rtl(
         self,
@@ -159,7 +162,7 @@ class Stages:
             if (run.windows, run.samples) != (wanted, len(self.x)):
                 found.append(f"{run.windows} windows for {run.samples} samples, expected {wanted} for {len(self.x)}")
             problems += [f"{mode}: {text}" for text in found]
-        sops, saturations = (_per_layer(image, streamed.counters, c) for c in (Counter.SOPS, Counter.SATURATIONS))
+        sops, saturations, twice = self._per_layer(image, streamed.counters)
         for counter in EVENTS:
             if observed.total(counter) != streamed.total(counter):
                 problems.append(
@@ -180,9 +183,26 @@ class Stages:
             except SdannError as error:  # the difference is known; only its step is not
                 problems.append(f"the step of the first difference could not be found: {error}")
         result = self._result(
-            "rtl", rows, {self.output: streamed.outputs}, sops, saturations, problems, first, streamed.cycles
+            "rtl", rows, {self.output: streamed.outputs}, sops, saturations, problems, first, streamed.cycles, twice
         )
         return result, RtlRun(observed=observed, streamed=streamed)
+
+    def _per_layer(
+        self, image: ProgramImage, counters: Mapping[tuple[int, int], Mapping[str, int]]
+    ) -> tuple[dict[str, int], dict[str, int], int]:
+        """SOPs and saturations by layer, without those of neurons computed twice; and the SOPs of those, in all."""
+        extra = duplicates(self.network, image, self.golden.activations)
+        sops, saturations = (
+            {
+                name: sum(counters[core.y, core.x][counter.name] for core in image.cores_of(name)) - more
+                for name, more in apart.items()
+            }
+            for counter, apart in (
+                (Counter.SOPS, {name: d.sops for name, d in extra.items()}),
+                (Counter.SATURATIONS, {name: d.saturations for name, d in extra.items()}),
+            )
+        )
+        return sops, saturations, sum(d.sops for d in extra.values())
 
     def _output_problems(self, outputs: IntArray) -> list[str]:
         """The read-out, as the host receives it, against the golden's last layer."""
@@ -208,6 +228,7 @@ class Stages:
         problems: list[str] | None = None,
         first: Difference | None = None,
         cycles: int | None = None,
+        twice: int | None = None,
     ) -> StageResult:
         problems = list(problems or [])
         for what, found, wanted in (
@@ -221,7 +242,7 @@ class Stages:
         return StageResult(
             name=name, samples=len(self.x), compared=sum(row.compared for row in rows),
             mismatches=sum(row.mismatches for row in rows), accuracy=right, sops=sum(sops.values()), cycles=cycles,
-            saturations=sum(saturations.values()), layers=tuple(rows), layer_sops=dict(sops),
+            saturations=sum(saturations.values()), layers=tuple(rows), layer_sops=dict(sops), duplicate_sops=twice,
             first=first or first_difference(rows), problems=tuple(problems),
         )  # fmt: skip
 
@@ -233,13 +254,3 @@ def _answer_limit(image: ProgramImage, stall: float) -> int:
         len(blob) * chunks_of(config, m) for memories in image.memories.values() for m, blob in memories.items()
     )
     return 20_000 + int(2 * flits / (1 - stall))
-
-
-def _per_layer(
-    image: ProgramImage, counters: Mapping[tuple[int, int], Mapping[str, int]], counter: Counter
-) -> dict[str, int]:
-    return {
-        layer.name: sum(counters[core.y, core.x][counter.name] for core in image.cores_of(layer.name))
-        for layer in image.manifest.layers
-        if layer.name != INPUT
-    }

@@ -1,19 +1,20 @@
 """The tile model: runs the very program image that is loaded into the chip, core by core, window by window.
 
-Follows the chip's lockstep schedule literally (stages, valid samples, activation slots), but counts no cycles. It sees
-only the image: neither the network nor another model.
+Follows the chip's lockstep schedule literally (stages, valid samples, activation rings, partial phases), but counts no
+cycles. It sees only the image: neither the network nor another model.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from hdl.program import Counter
+from hdl.program import Counter, Memory, Readout, chunks_of
 from sdann.errors import SdannError
 from sdann.graph import INPUT, IntArray
-from sdann.mapper.image import PROGRAM_MEMORIES, Coordinate, ProgramImage
+from sdann.mapper.image import Coordinate, ProgramImage
 from sdann.mesh_model import Delivery, Rectangle, deliver
 from sdann.tile_core import TileCore
 
@@ -40,21 +41,23 @@ class Trace:
 class TileResult:
     """What a program does with N samples sent back to back.
 
-    ``activations``: int64 [N, C, H, W] by layer, the input included; ``words``: the same as ACT words' values
-    [N, words, lanes] by core (unsigned view). ``readout``: int64 [N, C, H, W], what the host receives. ``counters``:
-    by core, those of :data:`COUNTED`, as the chip's. ``stray``: spikes that reached the host tile. ``traces``: by
-    core, where asked for.
+    ``activations``: int64 [N, C, H, W] by layer, the input included (of a layer with wide or raw read-out, what it
+    reads out). By core, after requantization: ``words``, values of ACT words [N, words, lanes] (unsigned view), and
+    ``membranes``, those of MEMBRANE words. ``readout``: int64 [N, C, H, W], what the host receives. ``counters``: by
+    core, those of :data:`COUNTED`, as the chip's. ``stray``: spike bundles and partial sums that reached the host tile.
+    ``traces``: by core, where asked for.
     """
 
     activations: dict[str, IntArray]
     words: dict[Coordinate, IntArray]
+    membranes: dict[Coordinate, IntArray]
     readout: IntArray
     counters: dict[Coordinate, dict[Counter, int]]
     stray: int
     traces: dict[Coordinate, Trace]
 
     def sops(self, image: ProgramImage, layer: str) -> int:
-        """Synaptic operations of all cores of ``layer``."""
+        """Synaptic operations of all cores of ``layer``, neurons that several cores compute included."""
         return sum(self.counters[c.y, c.x][Counter.SOPS] for c in image.cores_of(layer))
 
 
@@ -64,7 +67,6 @@ class TileModel:
     def __init__(self, image: ProgramImage) -> None:
         self.image = image
         self.config = image.config
-        self._program = {c: {m: image.words(c, m) for m in PROGRAM_MEMORIES} for c in image.cores}
 
     def run(self, x: IntArray, *, trace: bool = False) -> TileResult:
         """Runs samples ``x`` (integers [N, C, H, W]) through the pipeline. Raises SdannError for a wrong input."""
@@ -81,24 +83,30 @@ class _Run:
 
     def __init__(self, model: TileModel, x: IntArray, trace: bool) -> None:
         self.image, self.config = model.image, model.config
-        self.steps = self.image.time_steps
+        self.steps, self.parts = self.image.time_steps, self.image.manifest.registers.PARTS
         self.x, self.trace = x, trace
-        self.cores = {c: TileCore(words, self.config, self.steps) for c, words in model._program.items()}
+        self.cores = {c: TileCore(self.image.memories[c], self.config, self.steps) for c in self.image.cores}
         self.counters = {c: dict.fromkeys(COUNTED, 0) for c in self.config.tiles}
-        self.words = {c: np.zeros((len(x), *core.shape), dtype=np.int64) for c, core in self.cores.items()}
-        self.sent = {
-            c: np.zeros((len(x), *core.shape), dtype=np.int64) for c, core in self.cores.items() if core.readout
-        }
-        self.arrived = {c: np.zeros(len(x), dtype=bool) for c in self.sent}
+        n, lanes = len(x), self.config.lanes
+        self.words = {c: np.zeros((n, core.out_words, lanes), dtype=np.int64) for c, core in self.cores.items()}
+        self.membranes = {c: np.zeros((n, *core.shape), dtype=np.int64) for c, core in self.cores.items()}
+        senders = {c: core for c, core in self.cores.items() if core.readout is not Readout.NONE}
+        self.sent = {c: np.zeros_like(self._results(c)) for c in senders}
+        self.arrived = {c: np.zeros(n, dtype=bool) for c in senders}
         self.isum: dict[Coordinate, IntArray] = {}
-        self.membrane: dict[Coordinate, IntArray] = {}
+        self.traced: dict[Coordinate, IntArray] = {}
         for c, core in self.cores.items() if trace else ():
-            self.isum[c] = np.zeros((len(x), self.steps, *core.shape), dtype=np.int64)
-            self.membrane[c] = np.zeros_like(self.isum[c])
+            self.isum[c] = np.zeros((n, self.steps, *core.shape), dtype=np.int64)
+            self.traced[c] = np.zeros_like(self.isum[c])
         self.stray = 0
 
+    def _results(self, at: Coordinate) -> IntArray:
+        """All samples' words of the memory that a core's results are in."""
+        raw = self.cores[at].readout in (Readout.WIDE, Readout.RAW)
+        return self.membranes[at].reshape(len(self.x), -1, self.config.lanes) if raw else self.words[at]
+
     def sample(self, window: int, stage: int) -> int | None:
-        """The sample that ``stage`` emits in ``window``, None where that stage holds no valid one."""
+        """The sample that ``stage`` emits as age 0 in ``window``, None where that stage holds no valid one."""
         n = window - stage
         return n if 0 <= n < len(self.x) else None
 
@@ -113,55 +121,94 @@ class _Run:
         return way
 
     def window(self, window: int) -> None:
-        """T steps and one requantization, or what the valid flags leave of them."""
+        """T steps, the partial phases and one requantization, or what the valid flags leave of them."""
         loaded = self.sample(window, 0)
         if loaded is not None:
             self.load(loaded)
         for core in self.cores.values():
             if core.enable and (core.stage > 0 or loaded is not None):
-                core.front ^= 1
+                core.advance()
         for at, core in self.cores.items():
-            n = self.sample(window, core.stage)
-            if not core.enable or n is None:
-                continue
-            if core.readout:
-                self.sent[at][n], self.arrived[at][n] = core.act, True
-            else:
-                self.emit(at, core)
+            if core.enable and core.readout is not Readout.NONE:
+                if (n := self.sample(window, core.stage)) is not None:
+                    words = core.ring[core.front] if core.readout is Readout.ACT else core.v
+                    self.sent[at][n], self.arrived[at][n] = words.reshape(self.sent[at][n].shape), True
+            elif core.enable:
+                self.emit(at, core, window)
+        integrating = {
+            at: n
+            for at, core in self.cores.items()
+            if core.enable and core.stage > 0 and (n := self.sample(window, core.stage - 1)) is not None
+        }
         for at, core in self.cores.items():
-            if core.enable and core.stage > 0:
-                self.integrate(at, core, self.sample(window, core.stage - 1))
+            if at in integrating:
+                currents, membranes = core.integrate()
+                if self.trace:
+                    self.isum[at][integrating[at]], self.traced[at][integrating[at]] = currents, membranes
+            elif core.enable and core.stage > 0:
+                core.hoard()
+        for phase in range(1, self.parts + 1):
+            for at in integrating:
+                if self.cores[at].part == phase:
+                    self.hand_over(at)
+        for at, n in integrating.items():
+            core = self.cores[at]
+            if core.part == 0:
+                core.requantize()
+            self.words[at][n], self.membranes[at][n] = core.back, core.v
 
     def load(self, n: int) -> None:
         """The host writes sample ``n`` to the input tiles' back slots."""
-        bits, lanes = self.config.act_bits, self.config.lanes
         for at, writes in self.image.encode_sample(self.x[n]).items():
             core = self.cores[at]
-            back = core.slots[1 - core.front].reshape(-1, lanes)
             for address, word in writes:
-                back[address] = [(word >> (lane * bits)) & ((1 << bits) - 1) for lane in range(lanes)]
-            self.words[at][n] = core.slots[1 - core.front]
+                core.write(address, word)
+            self.words[at][n] = core.back
 
-    def emit(self, at: Coordinate, core: TileCore) -> None:
-        """All bit-planes of the front slot, most significant first, over the routes."""
+    def emit(self, at: Coordinate, core: TileCore, window: int) -> None:
+        """All bit-planes of every age that holds a valid sample, most significant first, over the routes."""
         planes = np.arange(self.steps - 1, -1, -1).reshape(-1, 1, 1, 1, 1)
-        spikes = (core.act[None] >> planes) & 1  # [t, y, x, group, lane]
-        self.counters[at][Counter.SPIKES_OUT] += int(spikes.sum())
-        for route in core.routes:
-            ys = self._within(route.y0, route.y1, core.y0, core.shape[0])
-            xs = self._within(route.x0, route.x1, core.x0, core.shape[1])
-            gs = self._within(route.group0, route.group1, core.group0, core.shape[2])
-            part: npt.NDArray[Any] = spikes[:, ys, xs, gs]
-            flits = int(part.any(axis=4).sum())
-            way = self.send(at, (route.dst.y0, route.dst.y1, route.dst.x0, route.dst.x1), flits) if flits else None
-            for tile in way.tiles if way else ():
-                if tile == HOST:
-                    self.stray += flits
-                elif tile not in self.cores:
-                    self.counters[tile][Counter.REJECTED] += flits
-                else:
-                    first = core.y0 + ys.start, core.x0 + xs.start, core.group0 + gs.start
-                    self.counters[tile][Counter.REJECTED] += self.cores[tile].receive(route.edge, *first, part)
+        for age in range(core.ages):
+            if self.sample(window, core.stage + age) is None:
+                continue
+            # an input tile's ring advances only with a sample
+            behind = age if core.stage else sum(self.sample(window, k) is not None for k in range(age))
+            spikes = (core.activations(behind)[None] >> planes) & 1  # [t, y, x, group, lane]
+            self.counters[at][Counter.SPIKES_OUT] += int(spikes.sum())
+            for route in core.routes:
+                if route["age"] == age:
+                    self.follow(at, core, route, spikes)
+
+    def follow(self, at: Coordinate, core: TileCore, route: Mapping[str, int], spikes: npt.NDArray[Any]) -> None:
+        """Delivers what a route takes of ``spikes`` [t, y, x, group, lane]."""
+        y0, x0, group0 = core.origin
+        ys, xs, gs = (
+            self._within(first, last, start, size)
+            for first, last, start, size in zip(
+                (route["y0"], route["x0"], route["group0"]), (route["y1"], route["x1"], route["group1"]), core.origin,
+                core.out_shape[:3], strict=True,
+            )
+        )  # fmt: skip
+        part = spikes[:, ys, xs, gs]
+        if route["phase_log2"]:
+            mask = (1 << route["phase_log2"]) - 1
+            rows = ((y0 + np.arange(ys.start, ys.stop)) & mask) == route["phase_y"]
+            columns = ((x0 + np.arange(xs.start, xs.stop)) & mask) == route["phase_x"]
+            part = part * np.outer(rows, columns)[None, :, :, None, None]
+        flits = int(part.any(axis=4).sum())
+        way = (
+            self.send(at, (route["dst.y0"], route["dst.y1"], route["dst.x0"], route["dst.x1"]), flits)
+            if flits
+            else None
+        )
+        for tile in way.tiles if way else ():
+            if tile == HOST:
+                self.stray += flits
+            elif tile not in self.cores:
+                self.counters[tile][Counter.REJECTED] += flits
+            else:
+                first = y0 + ys.start, x0 + xs.start, group0 + gs.start
+                self.counters[tile][Counter.REJECTED] += self.cores[tile].receive(route["edge"], *first, part)
 
     @staticmethod
     def _within(first: int, last: int, start: int, size: int) -> slice:
@@ -169,39 +216,30 @@ class _Run:
         low, high = max(first - start, 0), min(last - start + 1, size)
         return slice(low, max(low, high))
 
-    def integrate(self, at: Coordinate, core: TileCore, n: int | None) -> None:
-        """The steps' membrane passes and the requantization of sample ``n``; without one, I only piles up."""
-        currents = core.accumulate()
-        currents[0] += core.leftover
-        if n is None:
-            core.leftover = core.wrap(currents.sum(axis=0))
-            return
-        core.leftover = np.zeros(core.shape, dtype=np.int64)
-        v = np.zeros(core.shape, dtype=np.int64)
-        for t in range(self.steps):
-            i = core.wrap(currents[t])
-            v = core.integrate(v, i)
-            if self.trace:
-                self.isum[at][n, t], self.membrane[at][n, t] = i, v
-        core.slots[1 - core.front] = core.requantize(v)
-        self.words[at][n] = core.slots[1 - core.front]
+    def hand_over(self, at: Coordinate) -> None:
+        """A core of a part sends its membranes to the core that adds them."""
+        target = self.cores[at].target
+        flits = self.membranes[at][0].size // self.config.requant_lanes * chunks_of(self.config, Memory.PARTIAL)
+        if target == HOST:
+            self.stray += flits
+        elif target not in self.cores:
+            self.counters[target][Counter.REJECTED] += flits
+        else:
+            self.cores[target].add(self.cores[at].v)
 
-    def assemble(self, layer: str, words: dict[Coordinate, IntArray]) -> IntArray:
-        """int64 [N, C, H, W] of ``layer`` from its cores' activations, placed by their own descriptors."""
+    def assemble(self, layer: str, words: Mapping[Coordinate, IntArray]) -> IntArray:
+        """int64 [N, C, H, W] of ``layer`` from its cores' words, placed by their own descriptors."""
         entry, lanes = self.image.layer(layer), self.config.lanes
         groups = -(-entry.shape[0] // lanes)
         result = np.zeros((len(self.x), *entry.shape[1:], groups, lanes), dtype=np.int64)
         for c in self.image.cores_of(layer):
             core = self.cores[c.y, c.x]
-            height, width, own, _ = core.shape
-            place = (
-                slice(core.y0, core.y0 + height),
-                slice(core.x0, core.x0 + width),
-                slice(core.group0, core.group0 + own),
-            )
-            result[(slice(None), *place)] = words[c.y, c.x]
+            if core.part:
+                continue
+            place = tuple(slice(o, o + n) for o, n in zip(core.origin, core.out_shape[:3], strict=True))
+            result[(slice(None), *place)] = words[c.y, c.x].reshape(len(self.x), *core.out_shape)
         values = result.reshape(*result.shape[:3], -1)[..., : entry.shape[0]].transpose(0, 3, 1, 2)
-        if entry.signed:
+        if entry.signed and entry.readout not in ("wide", "raw"):
             bits = self.steps if layer == INPUT else self.config.act_bits
             values = np.where(values >> (bits - 1), values - (1 << bits), values)
         return np.ascontiguousarray(values)
@@ -214,17 +252,18 @@ class _Run:
         for c, core in self.cores.items():
             for counter in (Counter.SOPS, Counter.SPIKES_IN, Counter.SATURATIONS, Counter.OVERFLOW):
                 self.counters[c][counter] = core.counters[counter]
-        lanes = self.config.lanes
+        n, lanes = len(self.x), self.config.lanes
         del self.counters[HOST]
+        results = {c: self._results(c) for c in self.cores}
         return TileResult(
-            activations={e.name: self.assemble(e.name, self.words) for e in self.image.manifest.layers},
-            words={c: w.reshape(len(self.x), -1, lanes) for c, w in self.words.items()},
+            activations={e.name: self.assemble(e.name, results) for e in self.image.manifest.layers},
+            words=self.words,
+            membranes={c: v.reshape(n, -1, lanes) for c, v in self.membranes.items()},
             readout=self.assemble(self.image.output_layer.name, self.sent),
             counters=self.counters, stray=self.stray,
             traces={
                 c: Trace(
-                    isum=i.reshape(len(self.x), self.steps, -1, lanes),
-                    membrane=self.membrane[c].reshape(len(self.x), self.steps, -1, lanes),
+                    isum=i.reshape(n, self.steps, -1, lanes), membrane=self.traced[c].reshape(n, self.steps, -1, lanes)
                 )
                 for c, i in self.isum.items()
             },

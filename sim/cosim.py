@@ -13,6 +13,7 @@ from hdl.chip import CHIP_MODULE, TILE_MODULE, chip_verilog
 from sdann.errors import SdannError
 from sdann.graph import IntArray, QuantizedNetwork
 from sdann.mapper import ProgramImage
+from sdann.mapper.samples import neurons_of
 from sdann.stem import run as run_stem
 
 from .amaranth_sim import run_in_amaranth
@@ -111,22 +112,27 @@ def locate_step(
 ) -> Difference:
     """Re-runs the sample of an RTL difference step by step; returns the difference with its step filled in.
 
-    The neuron's I(t) and V(t) are held against the spiking reference's. Where both agree to the end, the step is
-    "requantization".
+    I(t) and V(t) are held against the spiking reference's, in every core that sums a part of the neuron, and for all
+    neurons of a pooling window. Where all agree to the end, the step is "requantization".
     """
-    sample = samples[difference.sample]
-    core, word, lane = image.locate(difference.layer, difference.neuron)
-    seen = trace_core(image, sample, core, simulator=simulator, build_dir=build_dir, verilog=verilog)
+    sample, name = samples[difference.sample], difference.layer
     wanted = run_stem(network, sample[None], record=("currents", "membranes"))
-    c, y, x = difference.neuron
-    currents = wanted.currents[difference.layer][:, 0, c, y, x]
-    before = np.concatenate([[0], wanted.membranes[difference.layer][:-1, 0, c, y, x]])
-    step: int | str = "requantization"
-    for t in range(image.time_steps):
-        if seen.currents[t, word, lane] != currents[t] or seen.membranes[t, word, lane] != before[t]:
-            step = t
-            break
-    return replace(difference, step=step)
+    neurons = neurons_of(image, name, difference.neuron)
+    first = image.time_steps
+    for core in dict.fromkeys(neuron.core for neuron in neurons):
+        seen = trace_core(image, sample, core, simulator=simulator, build_dir=build_dir, verilog=verilog)
+        part = image.cores[core].part
+        split = bool(network.layer(name).parts)
+        currents = wanted.part_currents[name][part] if split else wanted.currents[name]
+        membranes = wanted.part_membranes[name][part] if split else wanted.membranes[name]
+        for neuron in neurons:
+            if neuron.core == core:
+                at = (slice(None), 0, *neuron.place)
+                wrong = seen.currents[:, neuron.word, neuron.lane] != currents[at]
+                # before step 0, V still holds what requantization left there
+                wrong[1:] |= seen.membranes[1:, neuron.word, neuron.lane] != membranes[at][:-1]
+                first = min(first, *np.flatnonzero(wrong).tolist(), image.time_steps)
+    return replace(difference, step=first if first < image.time_steps else "requantization")
 
 
 def _run_workload(

@@ -26,7 +26,6 @@ from hdl.program import Memory, chunks_of, memory_depths
 from sdann.errors import ChipError
 from sdann.graph import IntArray
 from sdann.mapper import ProgramImage
-from sdann.mapper.tiling import groups_of
 
 from .host_port import HostPort
 
@@ -78,12 +77,7 @@ class ChipDriver:
     @property
     def readout_cores(self) -> list[Core]:
         """Tiles that send the read-out."""
-        return [(core.y, core.x) for core in self.image.cores_of(self.image.output_layer.name)]
-
-    def word_count(self, core: Core) -> int:
-        """Neuron words of a core's region."""
-        region = self.image.cores[core].region
-        return region.height * region.width * groups_of(region.channels, self.config.lanes)
+        return [(core.y, core.x) for core in self.image.holders(self.image.output_layer.name)]
 
     # -- words ----------------------------------------------------------------------------------
 
@@ -205,6 +199,7 @@ class ChipDriver:
         self.set(Register.STEPS, self.image.time_steps)
         self.set(Register.STAGES, self.stages)
         self.set(Register.READOUT_FLITS, self.readout_flits)
+        self.set(Register.PARTS, self.image.manifest.registers.PARTS)
         self.set(Register.WATCHDOG, self.step_limit)
 
     async def start(self, pause: PauseMode = PauseMode.NONE) -> None:
@@ -270,10 +265,13 @@ class ChipDriver:
 
     def _assemble(self, flits: Sequence[dict[str, int]]) -> IntArray:
         """One sample's output from its read-out flits, which come in any order between cores."""
-        words = {core: [0] * self.word_count(core) for core in self.readout_cores}
+        layer = self.image.output_layer.name
+        memory = self.image.result_memory(layer)
+        words = {core: [0] * self.image.word_count(core, memory) for core in self.readout_cores}
         for flit in flits:
             core = (flit["src_y"], flit["src_x"])
-            if core not in words or flit["addr"] >= len(words[core]):
-                raise ChipError(f"read-out from tile {core}, word {flit['addr']}, which holds no output neuron")
+            if core not in words or flit["mem"] != memory.value or flit["addr"] >= len(words[core]):
+                place = f"memory {flit['mem']}, word {flit['addr']}"
+                raise ChipError(f"read-out from tile {core}, {place}, which holds no output neuron")
             words[core][flit["addr"]] |= flit["data"] << (flit["chunk"] * self.config.data_bits)
-        return np.asarray(self.image.assemble(self.image.output_layer.name, words))
+        return np.asarray(self.image.assemble(layer, words))

@@ -54,9 +54,9 @@ async def observe(driver: ChipDriver, samples: IntArray, progress: Progress = _i
         await driver.wait_for(RunState.PAUSED)
         for layer in layers:
             if 0 <= window - layer.stage + 1 < count:
-                words = {}
-                for core in ((entry.y, entry.x) for entry in image.cores_of(layer.name)):
-                    words[core] = await driver.read_words(core, Memory.ACT, range(driver.word_count(core)))
+                words, memory = {}, image.result_memory(layer.name)
+                for core in ((entry.y, entry.x) for entry in image.holders(layer.name)):
+                    words[core] = await driver.read_words(core, memory, range(image.word_count(core, memory)))
                 found[layer.name].append(image.assemble(layer.name, words))
         driver.set(Register.CONTROL, RESUME)
         if window + 2 < count:  # sample window + 1 is waiting in the input tiles; this one follows it
@@ -68,7 +68,10 @@ async def observe(driver: ChipDriver, samples: IntArray, progress: Progress = _i
 
 
 async def trace(driver: ChipDriver, sample: IntArray, core: Core) -> Trace:
-    """I(t) and V(t-1) of one core, step by step, while its layer integrates ``sample`` [C, H, W]."""
+    """I(t) and V(t-1) of one core, step by step, while its layer integrates ``sample`` [C, H, W].
+
+    V(-1) is not zero but what the window before left there: integration takes it as zero.
+    """
     image, config = driver.image, driver.config
     stage = image.cores[core].stage
     if stage == 0:
@@ -84,7 +87,7 @@ async def trace(driver: ChipDriver, sample: IntArray, core: Core) -> Trace:
                 for memory, steps in seen.items():
                     layout = memory_layouts(config)[memory]
                     table = fields(layout)
-                    words = await driver.read_words(core, memory, range(driver.word_count(core)))
+                    words = await driver.read_words(core, memory, range(image.word_count(core, memory)))
                     steps.append([list(unpack(layout, word, table).values()) for word in words])
             driver.set(Register.CONTROL, RESUME)
     return Trace(

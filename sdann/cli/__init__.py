@@ -4,6 +4,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import click
 
+from .assemble import assemble_command
 from .bench import bench_command
 from .cosim import cosim_command
 from .demo import demo_command
@@ -45,7 +46,7 @@ def main() -> None:
 
 
 for _command in (
-    demo_command, zoo_command, train_command, quantize_command, map_command, verilog_command, validate_command,
-    cosim_command, paper_command, bench_command,
+    demo_command, zoo_command, train_command, quantize_command, map_command, assemble_command, verilog_command,
+    validate_command, cosim_command, paper_command, bench_command,
 ):  # fmt: skip
     main.add_command(_command)

@@ -6,18 +6,18 @@ from collections.abc import Mapping
 from typing import Any
 
 from hdl.config import ChipConfig
-from hdl.program import Memory, chunks_of
+from hdl.pack import Bytes
+from hdl.program import Memory, Readout, chunks_of
 from sdann.check import check_network
 from sdann.errors import DoesNotFitError, UnsupportedError
 from sdann.graph import INPUT, QuantizedNetwork
 from sdann.mapper.check import check_image
-from sdann.mapper.image import FORMAT, VERSION, Coordinate, ProgramImage, checksum
+from sdann.mapper.image import FORMAT, READOUT_NAMES, VERSION, Coordinate, ProgramImage, checksums
+from sdann.mapper.layer_words import core_words, readout_of
 from sdann.mapper.manifest import CoreEntry, LayerEntry, Manifest, RegionEntry, Registers
-from sdann.mapper.packing import Bytes
 from sdann.mapper.placement import place
 from sdann.mapper.routing import routes_of
 from sdann.mapper.tiling import groups_of, stages_of, tiling_options
-from sdann.mapper.words import core_words
 
 __all__ = ["map_network", "network_hash"]
 
@@ -30,7 +30,9 @@ def network_hash(network: QuantizedNetwork) -> str:
         edges = [(e.source, e.kind, e.stride, e.padding, e.shift, e.weight.shape) for e in layer.edges]
         scaled = (layer.scaled.mult1, layer.scaled.shift1) if layer.scaled else None
         fields = [layer.name, layer.shape, edges, layer.bias_mode, layer.lo, layer.hi, layer.signed]
-        head.append([*fields, layer.rot, layer.drlo, scaled])
+        pool = (layer.pool.kernel, layer.pool.stride, layer.pool.padding) if layer.pool else None
+        parts = [[(f.edge, f.channel0, f.channels) for f in part] for part in layer.parts]
+        head.append([*fields, layer.rot, layer.drlo, layer.truncate, pool, layer.raw, parts, scaled])
         for array in (layer.mult, layer.shift, layer.bias, *(e.weight for e in layer.edges)):
             digest.update(array.astype("<i8").tobytes())
     digest.update(json.dumps(head).encode())
@@ -59,6 +61,9 @@ def map_network(
         raise DoesNotFitError(
             f"network {network.name!r} needs time_steps {network.time_steps}, the chip has 2..{config.time_steps}"
         )
+    for layer in network.layers:
+        if layer.pool is not None or layer.parts:
+            raise UnsupportedError(f"layer {layer.name!r} is pooled or split over cores: assemble its image by hand")
     stages = stages_of(network)
     if max(stages.values()) > config.stages:
         raise DoesNotFitError(
@@ -79,25 +84,25 @@ def map_network(
     readout = 0
     for name, item in placed.items():
         own, t = None if name == INPUT else network.layer(name), item.tiling
-        signed = own.signed if own else network.input_signed
+        signed, kind = own.signed if own else network.input_signed, readout_of(network, own, config)
         layers.append(LayerEntry(
-            name=name, shape=t.shape, stage=t.stage, signed=signed, y=item.y, x=item.x, row_tiles=t.row_tiles,
-            channel_tiles=t.channel_tiles, scale=network.scales.get(name),
+            name=name, shape=t.shape, neurons=t.shape, stage=t.stage, signed=signed,
+            readout=READOUT_NAMES[kind], scale=network.scales.get(name),
         ))  # fmt: skip
         consumers = [placed[other.name] for other in network.layers if any(e.source == name for e in other.edges)]
         for core, region in zip(item.cores, (r for row in t.regions for r in row), strict=True):
             routes = routes_of(network, item, region, consumers, config)
-            memories[core] = core_words(network, own, region, t.stage, routes, config)
+            held = RegionEntry(
+                y0=region.y0, height=region.height, x0=0, width=region.width,
+                channel0=region.group0 * config.lanes, channels=region.channels,
+            )  # fmt: skip
+            memories[core] = core_words(network, own, held, t.stage, routes, config)
             cores.append(CoreEntry(
-                y=core[0], x=core[1], layer=name, stage=t.stage,
-                region=RegionEntry(
-                    y0=region.y0, height=region.height, x0=0, width=region.width,
-                    channel0=region.group0 * config.lanes, channels=region.channels,
-                ),
-                checksums={memory.name: checksum(blob) for memory, blob in memories[core].items()},
+                y=core[0], x=core[1], layer=name, stage=t.stage, region=held, checksums=checksums(memories[core]),
             ))  # fmt: skip
-            if own is network.layers[-1]:
-                readout += region.words * chunks_of(config, Memory.ACT)
+            if kind is not Readout.NONE:
+                memory = Memory.ACT if kind is Readout.ACT else Memory.MEMBRANE
+                readout += region.words * chunks_of(config, memory)
     if readout > config.readout_depth:
         raise DoesNotFitError(
             f"layer {network.layers[-1].name!r} needs readout_depth {readout} flits per sample, "

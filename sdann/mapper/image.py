@@ -1,4 +1,4 @@
-"""The program image: manifest and the words of every core's memories, as one file (format "sdann-image", version 1).
+"""The program image: manifest and the words of every core's memories, as one file (format "sdann-image", version 2).
 
 A safetensors file with the manifest as JSON in its metadata and a tensor ``<y>,<x>/<MEMORY>`` per memory, uint8
 [words, bytes]: addresses 0 .. words-1, little-endian, in the layouts of :mod:`hdl.program`.
@@ -9,35 +9,57 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 from pydantic import ValidationError
 from safetensors.numpy import save_file
 
 from hdl.config import ChipConfig
-from hdl.program import Memory
-from sdann.errors import FileFormatError, SdannError
-from sdann.graph import INPUT, IntArray
-from sdann.mapper.manifest import CoreEntry, LayerEntry, Manifest
-from sdann.mapper.packing import Bytes, pack_array, to_bytes, to_ints
-from sdann.mapper.tiling import groups_of
+from hdl.pack import Bytes, to_bytes, to_ints
+from hdl.program import Memory, Readout
+from sdann.errors import FileFormatError
+from sdann.graph import IntArray
+from sdann.mapper import samples
+from sdann.mapper.manifest import CoreEntry, LayerEntry, Manifest, ReadoutName
 from sdann.network_file import read_tensors
 
-__all__ = ["FORMAT", "PROGRAM_MEMORIES", "VERSION", "Coordinate", "ProgramImage", "checksum", "load_image"]
+__all__ = [
+    "FORMAT", "PROGRAM_MEMORIES", "READOUT_NAMES", "VERSION", "Coordinate", "ProgramImage", "Tiles", "checksum",
+    "checksums", "load_image",
+]  # fmt: skip
 
 FORMAT: Final = "sdann-image"
-VERSION: Final = 1
+VERSION: Final = 2
 Coordinate = tuple[int, int]
 """Mesh coordinate (y, x)."""
 
 PROGRAM_MEMORIES = (Memory.CORE, Memory.EDGE, Memory.ROUTE, Memory.REQUANT, Memory.WEIGHT)
 """Memories that an image fills."""
 
+READOUT_NAMES: Final[Mapping[Readout, ReadoutName]] = {
+    Readout.NONE: "none", Readout.ACT: "act", Readout.WIDE: "wide", Readout.RAW: "raw",
+}  # fmt: skip
+"""How the manifest calls the kinds of read-out."""
+
 
 def checksum(blob: Bytes) -> int:
     """CRC-32 of a memory's bytes and of its number of words."""
     return zlib.crc32(blob.tobytes(), len(blob))
+
+
+def checksums(memories: Mapping[Memory, Bytes]) -> dict[str, int]:
+    """:func:`checksum` of each of a core's memories, by name."""
+    return {memory.name: checksum(blob) for memory, blob in memories.items()}
+
+
+class Tiles(NamedTuple):
+    """Pieces in which a layer lies on cores: rows, columns and channels of its map, and parts of its fan-in."""
+
+    rows: int
+    columns: int
+    channels: int
+    parts: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,8 +102,29 @@ class ProgramImage:
         raise KeyError(name)
 
     def cores_of(self, layer: str) -> list[CoreEntry]:
-        """The cores that hold ``layer``, row-major in its rectangle."""
+        """All cores of ``layer``, those that hold partial sums included, in the manifest's order."""
         return [core for core in self.manifest.cores if core.layer == layer]
+
+    def holders(self, layer: str) -> list[CoreEntry]:
+        """The cores that hold activations of ``layer``: :meth:`cores_of` without those of a part."""
+        return [core for core in self.cores_of(layer) if core.part == 0]
+
+    def tiles_of(self, layer: str) -> "Tiles":
+        """How the layer is cut."""
+        outputs = [core.outputs for core in self.holders(layer)]
+        return Tiles(
+            rows=len({r.y0 for r in outputs}), columns=len({r.x0 for r in outputs}),
+            channels=len({r.channel0 for r in outputs}), parts=len(self.cores_of(layer)) // max(1, len(outputs)),
+        )  # fmt: skip
+
+    def result_memory(self, layer: str) -> Memory:
+        """Where a core has the layer's results after requantization: ACT, or MEMBRANE for a wide or raw read-out."""
+        return Memory.MEMBRANE if self.layer(layer).readout in ("wide", "raw") else Memory.ACT
+
+    def word_count(self, core: Coordinate, memory: Memory) -> int:
+        """Words that a core's neurons take in ISUM and MEMBRANE, or its activations in ACT."""
+        entry = self.cores[core]
+        return samples.words_of(entry.outputs if memory is Memory.ACT else entry.region, self.config.lanes)
 
     def words(self, core: Coordinate, memory: Memory) -> list[int]:
         """Words of a core's memory, addresses 0 .. n-1."""
@@ -100,67 +143,19 @@ class ProgramImage:
         ]
         return ProgramImage(self.manifest.model_copy(update={"cores": cores}), memories)
 
-    # -- samples and read-outs ----------------------------------------------------------------------
+    # -- samples and read-outs (see :mod:`sdann.mapper.samples`) --------------------------------------
 
     def encode_sample(self, x: IntArray) -> dict[Coordinate, list[tuple[int, int]]]:
-        """ACT words (address, word) that one sample writes to each input tile, always all of them.
-
-        ``x``: integers [C, H, W]. Signed inputs become two's complement of T bits. Raises :class:`SdannError` for
-        another shape or range.
-        """
-        steps, layer = self.time_steps, self.input_layer
-        low, high = (-(1 << (steps - 1)), (1 << (steps - 1)) - 1) if layer.signed else (0, (1 << steps) - 1)
-        if x.shape != layer.shape:
-            raise SdannError(f"a sample has shape {x.shape}, the program's input has {layer.shape}")
-        if x.min() < low or x.max() > high:
-            raise SdannError(f"a sample has values {x.min()}..{x.max()}, the program's input takes {low}..{high}")
-        lanes, result = self.config.lanes, {}
-        for core in self.cores_of(INPUT):
-            r, groups = core.region, groups_of(core.region.channels, self.config.lanes)
-            part = x[r.channel0 : r.channel0 + r.channels, r.y0 : r.y0 + r.height, r.x0 : r.x0 + r.width]
-            words = np.zeros((r.height, r.width, groups * lanes), dtype=np.int64)
-            words[:, :, : r.channels] = part.transpose(1, 2, 0) & ((1 << steps) - 1)
-            ints = to_ints(pack_array(words.reshape(-1, lanes), self.config.act_bits))
-            result[core.y, core.x] = list(enumerate(ints))
-        return result
+        """ACT words (address, word) that sample ``x`` writes to each input tile, always all of them."""
+        return samples.encode_sample(self, x)
 
     def assemble(self, layer: str, words: Mapping[Coordinate, Sequence[int]]) -> IntArray:
-        """Activations int64 [C, H, W] of ``layer`` from the ACT words of each of its cores (addresses 0 .. n-1).
+        """Results int64 [C, H, W] of ``layer`` from the words of :meth:`result_memory` in each of its holders."""
+        return samples.assemble(self, layer, words)
 
-        Raises :class:`SdannError` where words are missing.
-        """
-        entry, lanes = self.layer(layer), self.config.lanes
-        bits = self.time_steps if layer == INPUT else self.config.act_bits
-        result = np.zeros(entry.shape, dtype=np.int64)
-        mask = (1 << self.config.act_bits) - 1
-        for core in self.cores_of(layer):
-            r, groups = core.region, groups_of(core.region.channels, lanes)
-            own = words.get((core.y, core.x), ())
-            if len(own) != r.height * r.width * groups:
-                raise SdannError(
-                    f"core {core.y, core.x} of {layer!r} delivered {len(own)} words, not {r.height * r.width * groups}"
-                )
-            values = np.array(
-                [[word >> (lane * self.config.act_bits) & mask for lane in range(lanes)] for word in own],
-                dtype=np.int64,
-            ).reshape(r.height, r.width, groups * lanes)[:, :, : r.channels]
-            if entry.signed:
-                values = ((values + (1 << (bits - 1))) & ((1 << bits) - 1)) - (1 << (bits - 1))
-            result[
-                r.channel0 : r.channel0 + r.channels, r.y0 : r.y0 + r.height, r.x0 : r.x0 + r.width
-            ] = values.transpose(2, 0, 1)  # fmt: skip
-        return result
-
-    def locate(self, layer: str, neuron: tuple[int, int, int]) -> tuple[Coordinate, int, int]:
-        """(core, neuron word, lane) of neuron (channel, y, x) of ``layer``; raises KeyError where there is none."""
-        c, y, x = neuron
-        for core in self.cores_of(layer):
-            r, lanes = core.region, self.config.lanes
-            dc, dy, dx = c - r.channel0, y - r.y0, x - r.x0
-            if 0 <= dc < r.channels and 0 <= dy < r.height and 0 <= dx < r.width:
-                word = (dy * r.width + dx) * groups_of(r.channels, lanes) + dc // lanes
-                return (core.y, core.x), word, dc % lanes
-        raise KeyError((layer, neuron))
+    def locate(self, layer: str, place: tuple[int, int, int]) -> tuple[Coordinate, int, int]:
+        """(core, word, lane) of the result (channel, y, x) of ``layer``; raises KeyError where there is none."""
+        return samples.locate(self, layer, place)
 
     # -- file -----------------------------------------------------------------------------------------
 
@@ -183,7 +178,7 @@ def load_image(path: str | Path, *, checked: bool = True) -> ProgramImage:
     """
     from sdann.mapper.check import check_image  # the checker takes a ProgramImage
 
-    metadata, tensors = read_tensors(path, FORMAT, VERSION, "write one with `sdann map`")
+    metadata, tensors = read_tensors(path, FORMAT, VERSION, "write one with `sdann map` or `sdann assemble`")
     try:
         manifest = Manifest.model_validate_json(metadata.get("manifest", ""))
     except ValidationError as error:

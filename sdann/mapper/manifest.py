@@ -6,10 +6,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from sdann.graph import Shape
 
-__all__ = ["CoreEntry", "LayerEntry", "Manifest", "RegionEntry", "Registers"]
+__all__ = ["CoreEntry", "LayerEntry", "Manifest", "ReadoutName", "RegionEntry", "Registers"]
 
 Count = Annotated[int, Field(ge=0)]
 Size = Annotated[int, Field(ge=1)]
+
+ReadoutName = Literal["none", "act", "wide", "raw"]
+"""Names of :class:`hdl.program.Readout` in lower case."""
 
 
 class _Model(BaseModel):
@@ -17,11 +20,11 @@ class _Model(BaseModel):
 
 
 class RegionEntry(_Model):
-    """Part of a layer's map that a core holds: rows, columns and channels, each as start and size.
+    """Part of a map that a core holds: rows, columns and channels, each as start and size.
 
-    Neuron word of position (y, x) and channel c, all counted from the region's start: ``(y * width + x) * groups
-    + c // lanes``, lane ``c % lanes``. Samples are written to input tiles,
-    and read-outs come from the last layer's, in this order.
+    Word of position (y, x) and channel c, all counted from the region's start: ``(y * width + x) * groups + c //
+    lanes``, lane ``c % lanes``. Samples are written to input tiles, and read-outs come from the last layer's, in this
+    order.
     """
 
     y0: Count
@@ -31,30 +34,60 @@ class RegionEntry(_Model):
     channel0: Count
     channels: Size
 
+    @property
+    def size(self) -> int:
+        """Positions times channels."""
+        return self.height * self.width * self.channels
+
+    def overlaps(self, other: "RegionEntry") -> bool:
+        """Whether some position and channel is in both."""
+        return (
+            self.y0 < other.y0 + other.height and other.y0 < self.y0 + self.height
+            and self.x0 < other.x0 + other.width and other.x0 < self.x0 + self.width
+            and self.channel0 < other.channel0 + other.channels and other.channel0 < self.channel0 + self.channels
+        )  # fmt: skip
+
+    def inside(self, shape: Shape) -> bool:
+        """Whether it is part of a map of that shape."""
+        ends = self.channel0 + self.channels, self.y0 + self.height, self.x0 + self.width
+        return all(end <= size for end, size in zip(ends, shape, strict=True))
+
 
 class CoreEntry(_Model):
-    """One core: mesh coordinate, what it holds, and a CRC-32 of each of its memories' bytes by memory name."""
+    """One core: mesh coordinate, what it holds, and a CRC-32 of each of its memories' bytes by memory name.
+
+    ``region``: its neurons, in the layer's map before pooling. ``pooled``: the activations that it makes of them, in
+    the layer's output map, where the layer is pooled. ``part``: 0, or the phase in which it sends its partial sums
+    to another core of the same region; it has no activations then. It sums the part of that index of the layer's parts.
+    """
 
     y: Count
     x: Count
     layer: str
     stage: Count
     region: RegionEntry
+    pooled: RegionEntry | None = None
+    part: Count = 0
     checksums: dict[str, int]
+
+    @property
+    def outputs(self) -> RegionEntry:
+        """Where its activations are in the layer's output map (of a core with ``part`` 0)."""
+        return self.pooled or self.region
 
 
 class LayerEntry(_Model):
-    """The input or a layer: shape, pipeline stage, the rectangle of cores (corner, size) and a unit's real value."""
+    """The input or a layer: shape of its activations and of its neurons (before pooling), pipeline stage, read-out, and
+    a unit's real value.
+    """
 
     name: str
     shape: Shape
+    neurons: Shape
     stage: Count
     signed: bool
-    y: Count
-    x: Count
-    row_tiles: Size
-    channel_tiles: Size
-    scale: float | None
+    readout: ReadoutName = "none"
+    scale: float | None = None
 
 
 class Registers(_Model):
@@ -63,13 +96,14 @@ class Registers(_Model):
     STEPS: Size
     STAGES: Size
     READOUT_FLITS: Count
+    PARTS: Count = 0
 
 
 class Manifest(_Model):
     """``layers``: the input first, the layer that is read out last. ``chip``: :meth:`hdl.config.ChipConfig.as_dict`."""
 
     format: Literal["sdann-image"]
-    version: Literal[1]
+    version: Literal[2]
     chip: dict[str, Any]
     fingerprint: int
     network: str

@@ -37,10 +37,10 @@ def map_table(image: ProgramImage, sops: Mapping[Coordinate, int] | None = None)
         def used(memory: Memory, cores: tuple[Coordinate, ...] = cores) -> tuple[int, int]:
             return max(len(image.memories[core][memory]) for core in cores), depths[memory]
 
-        neurons = max(c.region.height * c.region.width * -(-c.region.channels // image.config.lanes) for c in entries)
+        neurons, tiles = max(image.word_count(core, Memory.MEMBRANE) for core in cores), image.tiles_of(layer.name)
         rows.append(LayerUse(
-            layer=layer.name, stage=layer.stage, shape=layer.shape, row_tiles=layer.row_tiles,
-            channel_tiles=layer.channel_tiles, cores=cores, neuron_words=(neurons, image.config.neuron_words),
+            layer=layer.name, stage=layer.stage, shape=layer.shape, row_tiles=tiles.rows,
+            channel_tiles=tiles.channels, cores=cores, neuron_words=(neurons, image.config.neuron_words),
             weight_words=used(Memory.WEIGHT), edges=used(Memory.EDGE), routes=used(Memory.ROUTE),
             sops=None if sops is None else sum(sops.get(core, 0) for core in cores),
         ))  # fmt: skip

@@ -8,7 +8,9 @@ import pytest
 import sdann.stages
 from hdl.config import preset
 from hdl.program import Counter, Memory
+from sdann.duplicates import duplicates
 from sdann.errors import SdannError
+from sdann.feature_network import feature_image, feature_network
 from sdann.graph import INPUT
 from sdann.mapper import map_network
 from sdann.random_networks import random_input, random_network
@@ -69,7 +71,7 @@ def test_sound_stages(case, chip):
         assert (result.compared, result.mismatches) == (SAMPLES * neurons, 0)
         assert result.sops == sum(stages.golden.sops.values()) > 0
         assert set(result.as_dict()) == {
-            "name", "samples", "compared", "mismatches", "accuracy", "sops", "cycles", "saturations",
+            "name", "samples", "compared", "mismatches", "accuracy", "sops", "cycles", "saturations", "duplicate_sops",
         }  # fmt: skip
     assert [r.cycles for r in results] == [None, None, None, 1000]
     figures = rtl_figures(image, runs)
@@ -210,3 +212,19 @@ def test_windows_figure_has_a_bound(case, chip):
     chip["stream"] = spoil_windows
     _, runs = Stages(network, x).rtl(image)
     assert broken(rtl_figures(image, runs)) == ["windows: 7 windows, which must be == 6"]
+
+
+def test_neurons_that_two_cores_compute_are_counted_apart(chip):
+    """Overlapping pooling windows at a border between row tiles; parts; a wide read-out."""
+    network = feature_network("wide")
+    image, x = feature_image(network), random_input(network, np.random.default_rng(2), SAMPLES)
+    stages = Stages(network, x)
+    results = [stages.golden_model(), stages.spiking_model(), stages.tile_model(image), stages.rtl(image)[0]]
+    assert failures(results) == []
+    assert len({result.sops for result in results}) == 1
+    assert [result.duplicate_sops for result in results][:2] == [None, None]
+    assert results[2].duplicate_sops == results[3].duplicate_sops == duplicates(
+        network, image, stages.golden.activations
+    )["stem"].sops > 0  # fmt: skip
+    chip["stream"] = spoiled_counter("SOPS")
+    assert any("SOPs, the golden model counts" in line for line in failures([stages.rtl(image)[0]]))

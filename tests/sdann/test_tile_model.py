@@ -9,13 +9,13 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from hdl.config import ChipConfig, preset
+from hdl.pack import pack, unpack
 from hdl.program import Counter, Memory, memory_layouts
 from sdann import golden, golden_planes, reference
 from sdann.errors import DoesNotFitError, SdannError
 from sdann.golden import GoldenResult
 from sdann.graph import INPUT, Edge, IntArray, Layer, QuantizedNetwork
 from sdann.mapper import ProgramImage, map_network
-from sdann.mapper.packing import pack, unpack
 from sdann.random_networks import random_input, random_network
 from sdann.tile_model import TileModel, TileResult
 
@@ -195,7 +195,7 @@ def test_spikes_and_hops(case: Case) -> None:
             :, r.channel0 : r.channel0 + r.channels, r.y0 : r.y0 + r.height
         ]  # fmt: skip
         for route in (unpack(memory_layouts(CHIP)[Memory.ROUTE], w) for w in image.words(core, Memory.ROUTE)):
-            d, flits = route["dst"], 0
+            d, flits = {k: route[f"dst.{k}"] for k in ("y0", "y1", "x0", "x1")}, 0
             for group in range(r.channel0 // lanes, -(-(r.channel0 + r.channels) // lanes)):
                 if route["group0"] <= group <= route["group1"]:
                     first = group * lanes - r.channel0
@@ -223,10 +223,14 @@ def mutated(
     return image.with_word(core, memory, address, pack(layout, fields))
 
 
+def _rectangle(*ends: int) -> dict[str, int]:
+    return dict(zip(("dst.y0", "dst.y1", "dst.x0", "dst.x1"), ends, strict=True))
+
+
 def flip(lane: int, bit: int) -> Callable[[Any], Any]:
-    def change(lanes: list[int]) -> None:
-        value = (lanes[lane] ^ (1 << bit)) & 255
-        lanes[lane] = value - 256 if value > 127 else value
+    def change(lanes: dict[str, int]) -> None:
+        value = (lanes[str(lane)] ^ (1 << bit)) & 255
+        lanes[str(lane)] = value - 256 if value > 127 else value
 
     return change
 
@@ -242,10 +246,10 @@ MUTATIONS: dict[str, tuple[str, int, Memory, int, Callable[[Any], Any]]] = {
         )
         for bit in (7, 5)
     },
-    "bias": ("conv", 1, Memory.REQUANT, 0, lambda f: f[0].update(bias=f[0]["bias"] ^ 1)),
-    "bias of the last layer": ("linear", 1, Memory.REQUANT, 0, lambda f: f[0].update(bias=f[0]["bias"] ^ 1)),
-    "mult": ("half", 0, Memory.REQUANT, 1, lambda f: f[1].update(mult=f[1]["mult"] ^ (1 << 13))),
-    "shift": ("conv", 2, Memory.REQUANT, 1, lambda f: f[0].update(shift=f[0]["shift"] ^ 1)),
+    "bias": ("conv", 1, Memory.REQUANT, 0, lambda f: f.update({"0.bias": f["0.bias"] ^ 1})),
+    "bias of the last layer": ("linear", 1, Memory.REQUANT, 0, lambda f: f.update({"0.bias": f["0.bias"] ^ 1})),
+    "mult": ("half", 0, Memory.REQUANT, 1, lambda f: f.update({"1.mult": f["1.mult"] ^ (1 << 13)})),
+    "shift": ("conv", 2, Memory.REQUANT, 1, lambda f: f.update({"0.shift": f["0.shift"] ^ 1})),
     "clamp": ("conv", 0, Memory.CORE, 0, lambda f: f.update(hi=127)),
     "RoT": ("conv", 0, Memory.CORE, 0, lambda f: f.update(rot=1)),
     "DRLO": ("half", 1, Memory.CORE, 0, lambda f: f.update(drlo=2)),
@@ -274,9 +278,9 @@ MUTATIONS: dict[str, tuple[str, int, Memory, int, Callable[[Any], Any]]] = {
     "route columns start late": ("input", 1, Memory.ROUTE, 0, lambda f: f.update(x0=1)),
     "route group": ("conv", 0, Memory.ROUTE, 0, lambda f: f.update(group0=1, group1=1)),
     "route count": ("input", 0, Memory.CORE, 0, lambda f: f.update(routes=f["routes"] - 1)),
-    "multicast cut to one column": ("input", 0, Memory.ROUTE, 0, lambda f: f["dst"].update(x1=f["dst"]["x0"])),
-    "multicast to a free tile": ("half", 0, Memory.ROUTE, 0, lambda f: f["dst"].update(y0=0, y1=3, x0=0, x1=3)),
-    "inverted rectangle": ("half", 0, Memory.ROUTE, 0, lambda f: f["dst"].update(x0=3, x1=0)),
+    "multicast cut to one column": ("input", 0, Memory.ROUTE, 0, lambda f: f.update({"dst.x1": f["dst.x0"]})),
+    "multicast to a free tile": ("half", 0, Memory.ROUTE, 0, lambda f: f.update(_rectangle(0, 3, 0, 3))),
+    "inverted rectangle": ("half", 0, Memory.ROUTE, 0, lambda f: f.update({"dst.x0": 3, "dst.x1": 0})),
 }
 
 
@@ -293,11 +297,11 @@ def test_a_missing_halo_is_noticed(case: Case) -> None:
     network, image, x, expected = case
     for index, entry in enumerate(image.cores_of(INPUT)):
         routes = image.words((entry.y, entry.x), Memory.ROUTE)
-        fields = [unpack(memory_layouts(CHIP)[Memory.ROUTE], w)["dst"] for w in routes]
-        shared = [i for i, d in enumerate(fields) if d["y1"] > d["y0"]]
+        fields = [unpack(memory_layouts(CHIP)[Memory.ROUTE], w) for w in routes]
+        shared = [i for i, d in enumerate(fields) if d["dst.y1"] > d["dst.y0"]]
         assert shared
         for address in shared:
-            damaged = mutated(image, INPUT, index, Memory.ROUTE, address, lambda f: f["dst"].update(y1=f["dst"]["y0"]))
+            damaged = mutated(image, INPUT, index, Memory.ROUTE, address, lambda f: f.update({"dst.y1": f["dst.y0"]}))
             found = differences(network, expected, damaged, TileModel(damaged).run(x))
             assert "activations of conv" in found
             assert "SOPs of conv" in found
@@ -307,16 +311,16 @@ def test_flits_that_nobody_takes_are_counted(case: Case) -> None:
     _, image, x, _ = case
     good = TileModel(image).run(x)
     name = "half"
-    dst = {"y0": 3, "y1": 0, "x0": 0, "x1": 0}
+    dst = _rectangle(3, 0, 0, 0)
     source = image.cores_of(name)[0].y, image.cores_of(name)[0].x
-    dropped = TileModel(mutated(image, name, 0, Memory.ROUTE, 0, lambda f: f["dst"].update(dst))).run(x)
+    dropped = TileModel(mutated(image, name, 0, Memory.ROUTE, 0, lambda f: f.update(dst))).run(x)
     assert dropped.counters[source][Counter.DROPPED] > 0
-    host = {"y0": 0, "y1": 0, "x0": 0, "x1": 0}
-    stray = TileModel(mutated(image, name, 0, Memory.ROUTE, 0, lambda f: f["dst"].update(host))).run(x)
+    host = _rectangle(0, 0, 0, 0)
+    stray = TileModel(mutated(image, name, 0, Memory.ROUTE, 0, lambda f: f.update(host))).run(x)
     assert stray.stray == dropped.counters[source][Counter.DROPPED]
     free = next(t for t in CHIP.cores if t not in image.cores)
-    there = {"y0": free[0], "y1": free[0], "x0": free[1], "x1": free[1]}
-    rejected = TileModel(mutated(image, name, 0, Memory.ROUTE, 0, lambda f: f["dst"].update(there))).run(x)
+    there = _rectangle(free[0], free[0], free[1], free[1])
+    rejected = TileModel(mutated(image, name, 0, Memory.ROUTE, 0, lambda f: f.update(there))).run(x)
     assert rejected.counters[free][Counter.REJECTED] == stray.stray
     assert good.counters[source][Counter.DROPPED] == good.counters[free][Counter.REJECTED] == good.stray == 0
 

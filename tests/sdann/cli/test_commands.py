@@ -13,7 +13,17 @@ from sdann.chip_file import load_chip
 from sdann.cli import main
 
 ROOT = Path(__file__).resolve().parents[3]
-STAGE_FIELDS = {"name", "samples", "compared", "mismatches", "accuracy", "sops", "cycles", "saturations"}
+STAGE_FIELDS = {
+    "name",
+    "samples",
+    "compared",
+    "mismatches",
+    "accuracy",
+    "sops",
+    "cycles",
+    "saturations",
+    "duplicate_sops",
+}
 
 
 GROUPS = [name for name, command in main.commands.items() if isinstance(command, click.Group)]
@@ -39,7 +49,10 @@ def test_version(sdann):
 
 
 def test_all_commands_are_there():
-    assert list(main.commands) == ["demo", "zoo", "train", "quantize", "map", "verilog", "validate", "cosim", "bench"]
+    names = [
+        "demo", "zoo", "train", "quantize", "map", "assemble", "verilog", "validate", "cosim", "paper", "bench",
+    ]  # fmt: skip
+    assert list(main.commands) == names
 
 
 @pytest.mark.parametrize(

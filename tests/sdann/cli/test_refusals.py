@@ -57,7 +57,7 @@ def test_damaged_file(refused, tmp_path):
         assert "not a readable safetensors file" in refused(*command)
 
 
-@pytest.mark.parametrize(("kind", "version", "reads"), [("network", 2, "1 and 2"), ("image", 1, "1")])
+@pytest.mark.parametrize(("kind", "version", "reads"), [("network", 2, "1 and 2"), ("image", 2, "2")])
 def test_another_version(refused, files, tmp_path, kind, version, reads):
     path = getattr(files, kind)
     metadata, _ = read_tensors(path, f"sdann-{kind}", version, "")

@@ -66,12 +66,12 @@ def test_damaged_files_are_refused(image: ProgramImage, tmp_path: Path) -> None:
     image.save(path)
     tensors = load_file(path)
     text = image.manifest.model_dump_json()
-    good = {"format": FORMAT, "version": "1", "manifest": text}
+    good = {"format": FORMAT, "version": "2", "manifest": text}
     key = next(name for name in tensors if name.endswith("/WEIGHT") and len(tensors[name]))
     flipped = tensors[key].copy()
     flipped[3, 0] ^= 1
     for change, metadata, words in (
-        ({}, good | {"version": "2"}, "version '2'"),
+        ({}, good | {"version": "1"}, "version '1' .* reads 2; write one with `sdann map` or `sdann assemble`"),
         ({}, good | {"format": "sdann-network"}, "'sdann-network', not 'sdann-image'"),
         ({}, good | {"manifest": text[:-5]}, "damaged manifest"),
         ({}, good | {"manifest": text.replace('"STEPS":8', '"STEPS":"8"')}, "registers.STEPS"),
