@@ -50,14 +50,16 @@ class Integrator:
 
     def run(self, currents: torch.Tensor, keep: Keep) -> tuple[torch.Tensor, int]:
         """(V(T-1) [B, rows, W, C] of :attr:`total_type`, saturated updates) from I [B, T, rows, W, C]."""
-        v = torch.zeros_like(currents[:, 0], dtype=self._type)
+        v: torch.Tensor | None = None
         saturated = 0
         for t in range(currents.shape[1]):
-            torch.add(self._scale(currents[:, t]), v, alpha=2, out=v)
+            current = self._scale(currents[:, t])
+            v = current.clone() if v is None else torch.add(current, v, alpha=2, out=v)
             if not self._fits:
                 wide = v
                 v = wide.clamp(-self._top - 1, self._top)
                 saturated += int(torch.count_nonzero(v != wide))
             if keep is not None:
                 keep(t, currents[:, t], v)
+        assert v is not None
         return v.to(self.total_type), saturated

@@ -6,6 +6,7 @@ Each function returns a call that runs the batch once. None of them is exact; th
 import copy
 import logging
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -47,16 +48,17 @@ def _with_neurons(module: nn.Module, neuron: Callable[[], nn.Module]) -> nn.Modu
 
 
 def snntorch_lif(module: nn.Module, images: Images, steps: int) -> Call:
-    """Snntorch's leaky integrate-and-fire neurons for ReLU, ``steps`` time steps, the image as the input current."""
+    """Leaky integrate-and-fire neurons of snntorch for ReLU, ``steps`` time steps, the image as the input current."""
     try:
         import snntorch
     except ImportError as error:
         raise _missing("snn", error) from None
-    neurons: list[snntorch.Leaky] = []
+    neurons: list[Any] = []
 
     def neuron() -> nn.Module:
-        neurons.append(snntorch.Leaky(beta=0.9, init_hidden=True))
-        return neurons[-1]
+        made: nn.Module = snntorch.Leaky(beta=0.9, init_hidden=True)
+        neurons.append(made)
+        return made
 
     network, x = _with_neurons(module, neuron), torch.from_numpy(images)
 
@@ -77,12 +79,12 @@ class _MultiStep(nn.Module):
         self.neuron, self.steps = neuron, steps
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        spikes: torch.Tensor = self.neuron(x.unflatten(0, (self.steps, -1)))
+        spikes: torch.Tensor = self.neuron(x.view(self.steps, -1, *x.shape[1:]))
         return spikes.flatten(0, 1)
 
 
 def spikingjelly_lif(module: nn.Module, images: Images, steps: int) -> Call:
-    """Spikingjelly's LIF neurons for ReLU, in its faster mode: every layer takes all ``steps`` at once."""
+    """LIF neurons of spikingjelly for ReLU, in its faster mode: every layer takes all ``steps`` at once."""
     try:
         from spikingjelly.activation_based import functional, neuron
     except ImportError as error:
@@ -93,7 +95,7 @@ def spikingjelly_lif(module: nn.Module, images: Images, steps: int) -> Call:
     def call() -> object:
         with torch.inference_mode():
             functional.reset_net(network)
-            return network(x.repeat(steps, 1, 1, 1)).unflatten(0, (steps, -1)).sum(dim=0)
+            return network(x.repeat(steps, 1, 1, 1)).view(steps, len(x), -1).sum(dim=0)
 
     return call
 
@@ -111,7 +113,11 @@ def _onnx_model(model: FloatModel) -> object:
         edge = layer.edges[0]
         for what, array in (("weight", edge.weight), ("bias", layer.bias)):
             constants.append(numpy_helper.from_array(array.astype(np.float32), f"{what}{number}"))
-        sides = {"strides": [edge.stride] * 2, "pads": [edge.padding] * 4, "kernel_shape": edge.weight.shape[2:]}
+        sides: dict[str, Any] = {
+            "strides": [edge.stride] * 2,
+            "pads": [edge.padding] * 4,
+            "kernel_shape": edge.weight.shape[2:],
+        }
         nodes.append(helper.make_node("Conv", [value, f"weight{number}", f"bias{number}"], [f"sum{number}"], **sides))
         value = f"sum{number}"
         if layer.relu:
@@ -122,7 +128,10 @@ def _onnx_model(model: FloatModel) -> object:
             sides = {"strides": [pool.stride] * 2, "pads": [pool.padding] * 4, "kernel_shape": [pool.kernel] * 2}
             nodes.append(helper.make_node("MaxPool", [value], [f"pool{number}"], **sides))
             value = f"pool{number}"
-    ends = (("input", ["N", *model.input_shape]), (value, ["N", len(model.layers[-1].bias), 1, 1]))
+    ends: list[tuple[str, list[str | int]]] = [
+        ("input", ["N", *model.input_shape]),
+        (value, ["N", len(model.layers[-1].bias), 1, 1]),
+    ]
     infos = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in ends]
     graph = helper.make_graph(nodes, last, infos[:1], infos[1:], constants)
     opset = helper.make_opsetid("", 17)

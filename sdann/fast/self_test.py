@@ -5,6 +5,7 @@ products may be rounded to bfloat16 or TF32 by a setting of torch. So no product
 """
 
 from collections.abc import Callable
+from itertools import product
 
 import numpy as np
 import torch
@@ -17,6 +18,13 @@ Multiply = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 _SHAPES = ((1, 1, 1), (45, 1, 5), (33, 9, 5), (64, 288, 32))
 """M, K, N: libraries take other ways for small and for ragged matrices."""
 
+_RANGES = {
+    torch.int8: [((-128, 127), (-128, 127))],
+    torch.float32: [((0, 4095), (-14, 14)), ((-14, 14), (-4095, 4095))],
+    torch.float64: [((-(1 << 26), (1 << 26) - 1), (-(1 << 16), 1 << 16)), ((0, 1 << 16), (0, (1 << 26) - 1))],
+}
+"""Of the left and the right operand: sums of 288 products just fit, and 4095 fits neither bfloat16 nor TF32."""
+
 
 def is_exact(multiply: Multiply, dtype: torch.dtype, device: torch.device) -> bool:
     """True if ``multiply`` of integers as ``dtype`` equals NumPy's integer product, extremes included.
@@ -24,13 +32,7 @@ def is_exact(multiply: Multiply, dtype: torch.dtype, device: torch.device) -> bo
     A product that raises RuntimeError (not implemented on this device) is not exact either.
     """
     rng = np.random.default_rng(0)
-    if dtype == torch.int8:
-        left, right = (-128, 127), (-128, 127)
-    elif dtype == torch.float32:  # 288 * 229 * 254 lies just below 2^24
-        left, right = (0, 229), (-254, 254)
-    else:
-        left, right = (-(1 << 26), 1 << 26), (-(1 << 17), 1 << 17)
-    for m, k, n in _SHAPES:
+    for (left, right), (m, k, n) in product(_RANGES[dtype], _SHAPES):
         drawn = rng.integers(left[0], left[1] + 1, (m, k)), rng.integers(right[0], right[1] + 1, (k, n))
         extremes = rng.choice(left, (m, k)), rng.choice(right, (k, n))
         for a, b in (drawn, extremes, (np.full((m, k), left[1]), np.full((k, n), right[1]))):
