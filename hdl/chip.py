@@ -21,9 +21,18 @@ from .stack import STACK_MODULE, STACK_VERILOG, RowStack, stack_parameters, stac
 from .tile import Tile
 from .verilog import convert, with_support
 
-__all__ = ["CHIP_MODULE", "TILE_MODULE", "Chip", "chip_verilog"]
+__all__ = ["CHIP_MODULE", "TILE_MODULE", "Chip", "chip_signature", "chip_verilog"]
 
 CHIP_MODULE = "sdann_chip"
+
+
+def chip_signature(config: ChipConfig) -> wiring.Signature:
+    """The ports of a chip, see :class:`Chip`."""
+    return wiring.Signature({
+        "i": In(stream.Signature(host_in_bits(config))),
+        "o": Out(stream.Signature(host_out_bits(config))),
+        "state": Out(RunState),
+    })  # fmt: skip
 
 
 class Chip(wiring.Component):
@@ -38,11 +47,7 @@ class Chip(wiring.Component):
 
     def __init__(self, config: ChipConfig) -> None:
         self.config = config
-        super().__init__({
-            "i": In(stream.Signature(host_in_bits(config))),
-            "o": Out(stream.Signature(host_out_bits(config))),
-            "state": Out(RunState),
-        })  # fmt: skip
+        super().__init__(chip_signature(config))
 
     def elaborate(self, platform):
         config = self.config

@@ -1,14 +1,30 @@
-"""The host's end of the chip's two word streams, without the simulator: queues, random stalls, time-outs."""
+"""The host's end of the chip's two word streams, without what moves the words: queues, random stalls, time-outs."""
 
 import random
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterable
 
-__all__ = ["HostPort"]
+__all__ = ["ClockedPort", "HostPort"]
 
 
 class HostPort(ABC):
+    """What a driver needs: words to the chip, and words from it."""
+
+    @abstractmethod
+    def send(self, words: Iterable[int]) -> None:
+        """Queues words for the chip. They go out in order, as fast as the chip takes them."""
+
+    @abstractmethod
+    async def receive(self, limit: int) -> int | None:
+        """The next word from the chip, or None when nothing moved in either direction for ``limit`` cycles."""
+
+    @abstractmethod
+    async def wait(self, cycles: int) -> None:
+        """Lets clock cycles pass; words move meanwhile."""
+
+
+class ClockedPort(HostPort):
     """Moves host words, one clock cycle at a time. A subclass carries out the cycles in its simulator.
 
     ``stall``: probability with which the host, in a cycle, offers no word, and takes none.
@@ -29,11 +45,11 @@ class HostPort(ABC):
         """
 
     def send(self, words: Iterable[int]) -> None:
-        """Queues words for the chip. They go out in order, as fast as the chip takes them."""
+        """See :meth:`HostPort.send`."""
         self._out.extend(words)
 
     async def receive(self, limit: int) -> int | None:
-        """The next word from the chip, or None when nothing moved in either direction for ``limit`` cycles."""
+        """See :meth:`HostPort.receive`."""
         idle = 0
         while not self._in and idle < limit:
             moved = self._moved
@@ -42,7 +58,7 @@ class HostPort(ABC):
         return self._in.popleft() if self._in else None
 
     async def wait(self, cycles: int) -> None:
-        """Lets clock cycles pass; words move meanwhile."""
+        """See :meth:`HostPort.wait`."""
         for _ in range(cycles):
             await self._tick()
 

@@ -5,8 +5,10 @@ from importlib.metadata import PackageNotFoundError, version
 import click
 
 from .bench import bench_command
+from .board import board_command
 from .cosim import cosim_command
 from .demo import demo_command
+from .fpga import fpga_command
 from .map import map_command
 from .quantize import quantize_command
 from .train import train_command
@@ -44,6 +46,6 @@ def main() -> None:
 
 for _command in (
     demo_command, train_command, quantize_command, map_command, verilog_command, validate_command, cosim_command,
-    bench_command,
+    fpga_command, board_command, bench_command,
 ):  # fmt: skip
     main.add_command(_command)

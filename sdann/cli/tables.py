@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from sdann.results import Figure
     from sdann.stages import StageResult
 
-__all__ = ["figure_text", "layer_table", "map_rows", "map_text", "quantize_table", "stage_text"]
+__all__ = ["figure_text", "layer_table", "map_rows", "map_text", "quantize_table", "stage_text", "table"]
 
 
 def _table(title: str, *columns: str, left: int = 1) -> Table:
@@ -22,6 +22,14 @@ def _table(title: str, *columns: str, left: int = 1) -> Table:
     for number, column in enumerate(columns):
         table.add_column(column, justify="left" if number < left else "right")
     return table
+
+
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    """A table of text; the first column is flush left, the others flush right."""
+    made = _table(title, *columns)
+    for row in rows:
+        made.add_row(*row)
+    return made
 
 
 def quantize_table(report: "QuantizeReport") -> Table:
