@@ -1,171 +1,167 @@
-"""A neuron's arithmetic: scaled integration (paper eqs. 15-18) and requantization, as combinational halves.
+"""A neuron's arithmetic: scaled integration (paper eqs. 15-18) and requantization, one pipeline for both.
 
-Each function is two components so that the caller can register between multiplier and adder:
-``ScaleCurrent`` then ``MembraneUpdate``, ``RequantMultiply`` then ``RequantRound``. Nothing wraps inside.
+Both are a product, a shift that rounds to nearest (ties up), and an addition:
 
-Rounding to nearest, ties up, never adds a one-hot constant in front of the shifter:
-``(p + 2^(s-1)) >> s`` equals ``(((p << 1) >> s) + 1) >> 1``, which is also ``p`` for ``s = 0``.
+    integration       V(t) = sat_N(2 V(t-1) + (I(t) * mult1 + half) >> shift1)
+    requantization    a = sparsify(clamp(bias + ((V + bias_in_sum) * mult + half) >> shift))
+
+so they share multiplier, shifter and adder. ``(p + 2^(s-1)) >> s`` equals ``(((p << 1) >> s) + 1) >> 1``, which is also
+``p`` for ``s = 0``: the bit that decides is the carry into the last addition. Nothing wraps inside.
 """
 
-from amaranth.hdl import Module, Mux, Signal, Value, signed, unsigned
+from itertools import pairwise
+
+from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from .config import ChipConfig, bits_for
 from .sparsity import Sparsify
 
-__all__ = ["MembraneUpdate", "RequantMultiply", "RequantRound", "ScaleCurrent", "current_bits", "product_bits"]
+__all__ = ["ADDEND_AT", "MEMBRANE_AT", "VALUE_AT", "NeuronLane", "product_bits", "value_bits"]
 
+ADDEND_AT = 4
+"""Cycles from an operand to its addend."""
+MEMBRANE_AT = 6
+"""Cycles from an operand to the membrane that results."""
+VALUE_AT = 8
+"""Cycles from an operand to the requantized value that results."""
 
-def current_bits(config: ChipConfig) -> int:
-    """Width of ``s1(I)`` (signed): a full product, because a program may set ``shift1`` to 0."""
-    return config.isum_bits + config.mult_bits
+LIMB = 17  # unsigned bits that a signed 18 x 18 multiplier takes
 
 
 def product_bits(config: ChipConfig) -> int:
-    """Width of ``v * mult`` and of ``(v + bias) * mult`` (signed)."""
-    return max(config.membrane_bits, config.bias_bits) + 1 + config.mult_bits
+    """Width of the product (signed), exact for I and for V plus a bias."""
+    return max(config.isum_bits, config.membrane_word_bits + 1, config.bias_bits + 1) + config.mult_bits
 
 
-def _round_shift(value: Value, shift: Value) -> Value:
-    """``(value + half) >> shift`` with half = ``2^(shift-1)``, or 0 for a shift of 0."""
-    return (((value << 1) >> shift) + 1) >> 1
+def value_bits(config: ChipConfig) -> int:
+    """Width of a clamped value (signed): activations and wide read-out values fit."""
+    return max(config.act_bits, config.out_bits) + 1
 
 
-class ScaleCurrent(wiring.Component):
-    """Combinational ``current = s1(i)`` (eq. 17): ``(i * mult1 + half) >> shift1`` where ``scaled``, else ``i``.
+class NeuronLane(wiring.Component):
+    """One neuron in every cycle. What one neuron needs is given in several cycles, counted from its operand's.
 
     Members
     -------
-    i: accumulated current of one step.
-    scaled, mult1, shift1: as in :func:`hdl.program.CoreDescriptor`.
-    current: :func:`current_bits` wide, exact.
+    integrate: bit; from the first operand to the last result of a row of neurons, integration or requantization.
+    scaled, mult1, shift1, bias_in_sum, lo, hi, rot, truncate, drlo:
+        As in :func:`hdl.program.CoreDescriptor`, constant likewise. Not scaled: the current is I.
+    current: I(t), the operand of integration (cycle 0).
+    membrane: V, the operand of requantization (cycle 0), and V(t-1), the addend of integration (cycle ADDEND_AT).
+    from_zero: take that addend as 0 (cycle ADDEND_AT).
+    mult, shift, bias: as in :func:`hdl.program.Requant` (cycle 0; of no effect in integration).
+    add, part: bit, membrane (cycle ADDEND_AT)
+        The sum of ``part`` and ``membrane``, without saturation, is the membrane of cycle MEMBRANE_AT, whatever there
+        was in cycle 0. Only where ``parts`` exceeds 1.
+    v: the new membrane (cycle MEMBRANE_AT; of integration and addition).
+    saturated: bit; it was clipped to ``membrane_bits`` (cycle MEMBRANE_AT, integration only).
+    value: requantized value, signed (cycle VALUE_AT). RoT, truncation and DRLO change its ``act_bits`` low bits.
     """
 
     def __init__(self, config: ChipConfig) -> None:
         self.config = config
+        membrane = signed(config.membrane_word_bits)
+        shift = bits_for(config.max_shift)
+        adder = {"add": In(1), "part": In(membrane)} if config.parts > 1 else {}
         super().__init__({
-            "i": In(signed(config.isum_bits)),
-            "scaled": In(1),
-            "mult1": In(unsigned(config.mult_bits)),
-            "shift1": In(bits_for(config.max_shift)),
-            "current": Out(signed(current_bits(config))),
-        })  # fmt: skip
-
-    def elaborate(self, platform) -> Module:
-        m = Module()
-        product = Signal(signed(current_bits(self.config)))
-        m.d.comb += product.eq(self.i * self.mult1)
-        m.d.comb += self.current.eq(Mux(self.scaled, _round_shift(product, self.shift1), self.i))
-        return m
-
-
-class MembraneUpdate(wiring.Component):
-    """Combinational ``v_next = sat_N(2 v + current)`` (eq. 18), N = ``membrane_bits``.
-
-    Members
-    -------
-    v: membrane before the step.
-    current: from :class:`ScaleCurrent`.
-    v_next: membrane after the step, clipped to ``-2^(N-1)..2^(N-1) - 1``.
-    saturated: the sum was outside that range.
-    """
-
-    def __init__(self, config: ChipConfig) -> None:
-        self.config = config
-        super().__init__({
-            "v": In(signed(config.membrane_bits)),
-            "current": In(signed(current_bits(config))),
-            "v_next": Out(signed(config.membrane_bits)),
+            "integrate": In(1),
+            "scaled": In(1), "mult1": In(unsigned(config.mult_bits)), "shift1": In(shift),
+            "bias_in_sum": In(1), "lo": In(signed(value_bits(config))), "hi": In(signed(value_bits(config))),
+            "rot": In(bits_for(config.time_steps - 1)), "truncate": In(1), "drlo": In(bits_for(config.time_steps)),
+            "current": In(signed(config.isum_bits)),
+            "membrane": In(membrane),
+            "from_zero": In(1),
+            "mult": In(unsigned(config.mult_bits)), "shift": In(shift), "bias": In(signed(config.bias_bits)),
+            **adder,
+            "v": Out(membrane),
             "saturated": Out(1),
+            "value": Out(signed(value_bits(config))),
         })  # fmt: skip
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        bits = self.config.membrane_bits
-        exact = (self.v << 1) + self.current
-        total = Signal(exact.shape())
-        beyond = total[bits - 1 :]  # copies of the sign bit, exactly where the sum fits
-        limit = Mux(total[-1], -(1 << (bits - 1)), (1 << (bits - 1)) - 1)
+        config, integrate = self.config, self.integrate
+
+        # 0: operand and constants.
+        operand = Signal(signed(max(config.isum_bits, config.membrane_word_bits)))
+        mult = [Signal(unsigned(config.mult_bits), name=f"mult_{n}") for n in (1, 2)]
+        shift = [Signal.like(self.shift, name=f"shift_{n}") for n in range(1, 5)]
+        bias = [Signal(signed(config.bias_bits), name=f"bias_{n}") for n in range(1, 5)]
+        with m.If(integrate):
+            m.d.sync += [
+                operand.eq(self.current), mult[0].eq(Mux(self.scaled, self.mult1, 1)),
+                shift[0].eq(Mux(self.scaled, self.shift1, 0)), bias[0].eq(0),
+            ]  # fmt: skip
+        with m.Else():
+            m.d.sync += [
+                operand.eq(self.membrane), mult[0].eq(self.mult), shift[0].eq(self.shift), bias[0].eq(self.bias),
+            ]  # fmt: skip
+        for pipe in (mult, shift, bias):
+            m.d.sync += [b.eq(a) for a, b in pairwise(pipe)]
+
+        # 1: the bias of eq. 9.
+        biased = Signal(signed(product_bits(config) - config.mult_bits))
+        m.d.sync += biased.eq(operand + Mux(self.bias_in_sum, bias[0], 0))
+
+        # 2, 3: the product, in pieces that fit a multiplier.
+        pieces = [biased[low : low + LIMB] for low in range(0, len(biased), LIMB)]
+        pieces[-1] = pieces[-1].as_signed()
+        partial = []
+        for n, piece in enumerate(pieces):
+            exact = piece * mult[1]
+            partial.append(Signal(exact.shape(), name=f"partial_{n}"))
+            m.d.sync += partial[n].eq(exact)
+        product = Signal(signed(product_bits(config)))
+        m.d.sync += product.eq(sum(p << (n * LIMB) for n, p in enumerate(partial)))
+
+        # 4: shifted, twice as large. The addend: 2V, or the bias of eq. 10.
+        shifted = Signal(signed(product_bits(config) + 1))
+        addend = Signal(signed(max(config.membrane_word_bits + 1, config.bias_bits)))
+        m.d.sync += shifted.eq((product << 1) >> shift[-1])
+        with m.If(integrate):
+            m.d.sync += addend.eq(Mux(self.from_zero, 0, self.membrane << 1))
+        with m.Else():
+            m.d.sync += addend.eq(Mux(self.bias_in_sum, 0, bias[-1]))
+        adding = Signal()  # of stage 6
+        if config.parts > 1:
+            add = Signal()
+            m.d.sync += [add.eq(self.add), adding.eq(add)]
+            with m.If(self.add):
+                m.d.sync += [shifted.eq(self.part << 1), addend.eq(self.membrane)]
+
+        # 5: the sum, with the bit below the result's as carry.
+        carry, whole = shifted[0], shifted[1:].as_signed()
+        exact = Cat(carry, whole).as_signed() + Cat(carry, addend).as_signed()
+        total = Signal(signed(len(exact) - 1))
+        m.d.sync += total.eq(exact >> 1)
+
+        # 6: saturation of V, clamp of the value.
+        n = config.membrane_bits
+        beyond = total[n - 1 :]  # copies of the sign bit, exactly where the sum fits
+        clipped = Signal(signed(n))
         m.d.comb += [
-            total.eq(exact),
-            self.saturated.eq(beyond.any() & ~beyond.all()),
-            self.v_next.eq(Mux(self.saturated, limit, total)),
-        ]
-        return m
-
-
-class RequantMultiply(wiring.Component):
-    """Combinational first half of requantization: ``product = (v + bias) * mult`` or ``v * mult``.
-
-    Members
-    -------
-    v: membrane after the last step.
-    mult, bias: as in :func:`hdl.program.Requant`.
-    bias_in_sum: add the bias here (eq. 9) instead of after the scaling (eq. 10).
-    product: :func:`product_bits` wide, exact.
-    """
-
-    def __init__(self, config: ChipConfig) -> None:
-        self.config = config
-        super().__init__({
-            "v": In(signed(config.membrane_bits)),
-            "mult": In(unsigned(config.mult_bits)),
-            "bias": In(signed(config.bias_bits)),
-            "bias_in_sum": In(1),
-            "product": Out(signed(product_bits(config))),
-        })  # fmt: skip
-
-    def elaborate(self, platform) -> Module:
-        m = Module()
-        biased = Signal(signed(max(self.config.membrane_bits, self.config.bias_bits) + 1))
-        m.d.comb += biased.eq(self.v + Mux(self.bias_in_sum, self.bias, 0))
-        m.d.comb += self.product.eq(biased * self.mult)
-        return m
-
-
-class RequantRound(wiring.Component):
-    """Combinational second half of requantization, then RoT and DRLO.
-
-    ``a = clamp((product + (bias << shift) + half) >> shift, lo, hi)``, without the bias where ``bias_in_sum``;
-    as ``bias << shift`` is a multiple of ``2^shift``, the bias is added after the shift.
-
-    Members
-    -------
-    product: from :class:`RequantMultiply`.
-    shift, bias, bias_in_sum: the same channel's constants.
-    lo, hi: clamp, ``lo <= hi``; both within ``act_bits`` bits (unsigned, or two's complement).
-    rot, drlo: see :class:`hdl.sparsity.Sparsify`; 0 for signed activations.
-    a: the activation, two's complement where ``lo`` is negative.
-    """
-
-    def __init__(self, config: ChipConfig) -> None:
-        self.config = config
-        super().__init__({
-            "product": In(signed(product_bits(config))),
-            "shift": In(bits_for(config.max_shift)),
-            "bias": In(signed(config.bias_bits)),
-            "bias_in_sum": In(1),
-            "lo": In(signed(config.act_bits + 1)),
-            "hi": In(signed(config.act_bits + 1)),
-            "rot": In(bits_for(config.time_steps - 1)),
-            "drlo": In(bits_for(config.time_steps)),
-            "a": Out(unsigned(config.act_bits)),
-        })  # fmt: skip
-
-    def elaborate(self, platform) -> Module:
-        m = Module()
-        m.submodules.sparsify = sparsify = Sparsify(self.config)
-        exact = _round_shift(self.product, self.shift) + Mux(self.bias_in_sum, 0, self.bias)
-        scaled = Signal(exact.shape())
-        clamped = Signal(signed(self.config.act_bits + 1))
+            clipped.eq(Cat((~total[-1]).replicate(n - 1), total[-1])),
+            self.saturated.eq(beyond.any() & ~beyond.all() & ~adding),
+            self.v.eq(Mux(self.saturated, clipped, total)),
+        ]  # fmt: skip
+        bits = value_bits(config)
+        small, high, clamped = Signal(signed(bits)), total[bits - 1 :], Signal(signed(bits))
+        m.d.comb += small.eq(total)
+        below, above = Signal(), Signal()
+        fits = ~(high.any() & ~high.all())
         m.d.comb += [
-            scaled.eq(exact),
-            clamped.eq(Mux(scaled < self.lo, self.lo, Mux(scaled > self.hi, self.hi, scaled))),
-            sparsify.a.eq(clamped),
-            sparsify.hi.eq(self.hi),
-            sparsify.rot.eq(self.rot),
-            sparsify.drlo.eq(self.drlo),
-            self.a.eq(sparsify.o),
-        ]
+            below.eq(Mux(fits, small < self.lo, total[-1])), above.eq(Mux(fits, small > self.hi, ~total[-1])),
+        ]  # fmt: skip
+        m.d.sync += clamped.eq(Mux(below, self.lo, Mux(above, self.hi, small)))
+
+        # 7: fewer spikes.
+        m.submodules.sparsify = sparsify = Sparsify(config)
+        low = config.act_bits
+        m.d.comb += [
+            sparsify.a.eq(clamped), sparsify.hi.eq(self.hi), sparsify.rot.eq(self.rot),
+            sparsify.truncate.eq(self.truncate), sparsify.drlo.eq(self.drlo),
+        ]  # fmt: skip
+        m.d.sync += self.value.eq(Cat(sparsify.o, clamped[low:]))
         return m

@@ -192,13 +192,21 @@ def Activations(config: ChipConfig) -> data.ArrayLayout:
 
 
 def ISums(config: ChipConfig) -> data.ArrayLayout:
-    """One word of I(t)."""
+    """One word of I(t) in a core (to the host it looks as in :func:`memory_layouts`)."""
     return data.ArrayLayout(signed(config.isum_bits), config.lanes)
 
 
-def Membranes(config: ChipConfig) -> data.ArrayLayout:
+def _by_parts(config: ChipConfig, width: int) -> data.FlexibleLayout:
+    """A word as the host sees it: each ``requant_lanes`` neighbours, which a pass handles at a time, begin a chunk."""
+    part = config.requant_lanes
+    step = -(-part * width // config.data_bits) * config.data_bits
+    lanes = {n: data.Field(signed(width), n // part * step + n % part * width) for n in range(config.lanes)}
+    return data.FlexibleLayout(config.requant_subwords * step, lanes)
+
+
+def Membranes(config: ChipConfig) -> data.FlexibleLayout:
     """One word of V(t)."""
-    return data.ArrayLayout(signed(config.membrane_word_bits), config.lanes)
+    return _by_parts(config, config.membrane_word_bits)
 
 
 def Partials(config: ChipConfig) -> data.ArrayLayout:
@@ -216,7 +224,7 @@ def memory_layouts(config: ChipConfig) -> dict[Memory, data.Layout]:
         Memory.REQUANT: Requant(config),
         Memory.WEIGHT: Weights(config),
         Memory.ACT: Activations(config),
-        Memory.ISUM: ISums(config),
+        Memory.ISUM: _by_parts(config, config.isum_bits),
         Memory.MEMBRANE: Membranes(config),
         Memory.COUNTER: data.StructLayout({"value": config.counter_bits}),
         Memory.PARTIAL: Partials(config),

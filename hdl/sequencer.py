@@ -1,7 +1,8 @@
 """The lockstep sequencer: cuts time into windows and steps, and owns the host's registers.
 
-A window is T STEP commands and one REQUANT command, each followed by a barrier: the next command is given
-only when the quiescence tree says that no flit is in flight and every core has finished. See docs/chip.md.
+A window is T STEP commands, a PARTIAL command for each partial phase and one REQUANT command, each followed by a
+barrier: the next command is given only when the quiescence tree says that no flit is in flight and every core has
+finished. See docs/chip.md.
 """
 
 from typing import TYPE_CHECKING
@@ -116,6 +117,7 @@ class Sequencer(wiring.Component):
         # -- registers --------------------------------------------------------------------------
         steps = Signal(range(config.time_steps + 1), init=config.time_steps)
         stages = Signal(range(config.stages + 1), init=1)
+        parts = Signal(range(config.parts))
         readout_flits = Signal.like(self.reserve_count)
         watchdog = Signal(REGISTER_BITS)
         pause = Signal(PauseMode)
@@ -124,7 +126,7 @@ class Sequencer(wiring.Component):
         )
         error = Signal(ErrorCode)
         settings_ok = Signal()  # the last SET of each checked register was in range
-        bad = Signal(3)  # which of STEPS, STAGES, READOUT_FLITS holds a refused value
+        bad = Signal(4)  # which of STEPS, STAGES, READOUT_FLITS, PARTS holds a refused value
         m.d.comb += settings_ok.eq(bad == 0)
 
         start, resume, stop = Signal(), Signal(), Signal()
@@ -143,6 +145,8 @@ class Sequencer(wiring.Component):
                     m.d.sync += watchdog.eq(value)
                 with m.Case(Register.PAUSE):
                     m.d.sync += pause.eq(value)
+                with m.Case(Register.PARTS):
+                    m.d.sync += [parts.eq(value), bad[3].eq(value > config.parts - 1)]
 
         # -- barrier ----------------------------------------------------------------------------
         blank = Signal(range(self.round_trip + 1))
@@ -191,7 +195,8 @@ class Sequencer(wiring.Component):
         )
         m.d.comb += [self.reserve_count.eq(readout_flits), running.eq(0)]
         expired = (watchdog != 0) & (elapsed >= watchdog)
-        requanting = step == steps  # the last command was REQUANT
+        requanting = Signal()  # the last command was REQUANT
+        part = Signal.like(parts)  # partial phases of this window that were begun
         phase = Signal(Phase)
         go_on = Signal()  # leave the barrier for the next command
 
@@ -246,7 +251,9 @@ class Sequencer(wiring.Component):
                     with m.If((step == 0) & last_valid & (self.readout_missing != 0)):
                         m.d.sync += fail(ErrorCode.READOUT)
                         m.d.sync += phase.eq(Phase.STOPPED)
-                    with m.Elif((pause == PauseMode.STEP) | ((pause == PauseMode.WINDOW) & requanting)):
+                    with m.Elif(
+                        ((pause == PauseMode.STEP) & (step != steps)) | ((pause != PauseMode.NONE) & requanting)
+                    ):
                         m.d.sync += state.eq(RunState.PAUSED)
                         m.d.sync += phase.eq(Phase.PAUSED)
                     with m.Else():
@@ -264,17 +271,20 @@ class Sequencer(wiring.Component):
 
         with m.If(go_on):
             with m.If(requanting):
-                m.d.sync += phase.eq(Phase.WINDOW)
-            with m.Elif(step == steps - 1):
-                m.d.sync += [*issue(Command.REQUANT, first=0, plane=0), step.eq(steps)]
-                m.d.sync += phase.eq(Phase.BARRIER)
+                m.d.sync += [requanting.eq(0), phase.eq(Phase.WINDOW)]
+            with m.Elif(step >= steps - 1):
+                with m.If(part != parts):
+                    m.d.sync += [*issue(Command.PARTIAL, first=part == 0, plane=part + 1), part.eq(part + 1)]
+                with m.Else():
+                    m.d.sync += [*issue(Command.REQUANT, first=parts == 0, plane=0), part.eq(0), requanting.eq(1)]
+                m.d.sync += [step.eq(steps), phase.eq(Phase.BARRIER)]
             with m.Else():
                 m.d.sync += issue_step(step + 1, 0)
                 m.d.sync += phase.eq(Phase.BARRIER)
 
         with m.If(stop | start):
             m.d.sync += [
-                valid.eq(0), sample_in.eq(0), taking.eq(0), step.eq(0),
+                valid.eq(0), sample_in.eq(0), taking.eq(0), step.eq(0), part.eq(0), requanting.eq(0),
                 error.eq(ErrorCode.NONE), state.eq(RunState.STOPPED),
             ]  # fmt: skip
             m.d.sync += phase.eq(Phase.STOPPED)
@@ -302,7 +312,7 @@ class Sequencer(wiring.Component):
             Register.STEPS: steps, Register.STAGES: stages, Register.READOUT_FLITS: readout_flits,
             Register.WATCHDOG: watchdog, Register.PAUSE: pause.as_value(),
             Register.WINDOWS: windows, Register.CYCLES: cycles, Register.SAMPLES: samples,
-            Register.STRAY: self.stray, Register.BARRIERS: barriers,
+            Register.STRAY: self.stray, Register.BARRIERS: barriers, Register.PARTS: parts,
         }  # fmt: skip
         with m.Switch(self.get):
             for register, read in reads.items():

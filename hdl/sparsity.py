@@ -1,6 +1,6 @@
-"""RoT and DRLO (paper eq. 22 and figure 10): fewer spikes per activation, as a pure function of it."""
+"""RoT, truncation and DRLO (paper eq. 22 and figure 10): fewer spikes per activation, as a pure function of it."""
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -10,7 +10,7 @@ __all__ = ["Sparsify"]
 
 
 class Sparsify(wiring.Component):
-    """Combinational: RoT, then DRLO, each bypassed by a parameter of 0. For unsigned activations only.
+    """Combinational: RoT or truncation, then DRLO, each bypassed by a parameter of 0. For unsigned activations only.
 
     Parameters
     ----------
@@ -19,8 +19,9 @@ class Sparsify(wiring.Component):
     Members
     -------
     a: activation, ``0..hi`` (passes unchanged, whatever it means, while ``rot`` and ``drlo`` are 0).
-    hi: largest activation, as in :func:`hdl.program.CoreDescriptor`; not negative where ``rot`` is used.
+    hi: largest activation, as in :func:`hdl.program.CoreDescriptor`.
     rot: k of eq. 22, ``min(((a + 2^(k-1)) >> k) << k, (hi >> k) << k)``; 0: off.
+    truncate: ``(a >> k) << k`` instead.
     drlo: number of most significant spikes (set bits) to keep; 0: off.
     o: the result.
     """
@@ -29,8 +30,9 @@ class Sparsify(wiring.Component):
         self.config = config
         super().__init__({
             "a": In(unsigned(config.act_bits)),
-            "hi": In(signed(config.act_bits + 1)),
+            "hi": In(unsigned(config.act_bits)),
             "rot": In(bits_for(config.time_steps - 1)),
+            "truncate": In(1),
             "drlo": In(bits_for(config.time_steps)),
             "o": Out(unsigned(config.act_bits)),
         })  # fmt: skip
@@ -49,8 +51,8 @@ class Sparsify(wiring.Component):
         m.d.comb += [
             power.eq(Const(1) << self.rot),
             keep.eq(~(power - 1)),
-            nearest.eq((self.a + (power >> 1)) & keep),
-            largest.eq(self.hi[:bits] & keep),
+            nearest.eq((self.a + Mux(self.truncate, 0, power >> 1)) & keep),
+            largest.eq(self.hi & keep),
             rounded.eq(Mux(self.rot == 0, self.a, Mux(nearest > largest, largest, nearest))),
         ]
 

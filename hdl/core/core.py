@@ -1,20 +1,23 @@
 """A core: everything of a tile but its router."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect
 
 from ..config import ChipConfig, bits_for
 from ..flit import Flit, FlitKind
 from ..host import Command, CommandWord
-from ..program import WRITABLE, Memory, Readout
+from ..program import Readout
 from .accumulate import Accumulator, popcount
 from .address import AddressSetup
 from .counters import Counters
 from .emit import Emitter
 from .load import Loader
 from .membrane import MembranePass, Pass
-from .respond import Responder
+from .pool import PoolPass
+from .ports import connect_memories
+from .respond import Responder, Task
+from .ring import Ring
 from .storage import Storage
 
 __all__ = ["Core"]
@@ -61,39 +64,75 @@ class Core(wiring.Component):
         m.submodules.setup = setup = AddressSetup(config)
         m.submodules.accumulator = accumulator = Accumulator(config)
         m.submodules.membrane = membrane = MembranePass(config)
+        m.submodules.pool = pool = PoolPass(config)
+        m.submodules.ring = ring = Ring(config)
         m.submodules.emitter = emitter = Emitter(config)
         m.submodules.loader = loader = Loader(config)
         m.submodules.responder = responder = Responder(config)
         m.submodules.counters = counters = Counters(config)
         core = storage.core
-        for block in (setup, accumulator, membrane, emitter):
+        for block in (setup, accumulator, membrane, pool, ring, emitter):
             m.d.comb += block.core.eq(core)
 
         # Commands. A stage beyond the last one has no valid sample.
-        front, first = Signal(), Signal()  # the slot to emit; bit-plane 0
-        pass_wanted, pass_kind = Signal(), Signal(Pass)
-        emit_wanted, readout_wanted, plane = Signal(), Signal(), Signal.like(self.command.plane)
+        first, plane = Signal(), Signal.like(self.command.plane)  # bit-plane 0; what to emit
+        todo = {kind: Signal(name=f"todo_{kind}") for kind in ("clear", "integrate", "requant", "pool", "partial")}
+        from_zero, emit_wanted, readout_wanted = Signal(), Signal(), Signal()
         command = self.command
-        emitted = (command.valid >> core.stage)[0]
-        integrated = ((command.valid << 1) >> core.stage)[0]
-        clear = Signal()
+        emitted, integrated = Signal.like(emitter.valid), Signal()
+        m.d.comb += [
+            emitted.eq(command.valid >> core.stage),
+            integrated.eq(((command.valid << 1) >> core.stage)[0] & core.enable),
+            ring.clear.eq(command.op == Command.CLEAR), counters.clear.eq(ring.clear),
+        ]  # fmt: skip
         m.d.sync += [emit_wanted.eq(0), readout_wanted.eq(0)]
+        with m.If(command.op != Command.NONE):
+            m.d.sync += from_zero.eq(first)
         with m.Switch(command.op):
             with m.Case(Command.CLEAR):
-                m.d.comb += clear.eq(1)
-                m.d.sync += [pass_wanted.eq(1), pass_kind.eq(Pass.CLEAR), front.eq(0), first.eq(0)]
+                m.d.sync += [todo["clear"].eq(1), first.eq(0)]
             with m.Case(Command.STEP):
-                m.d.sync += [first.eq(command.first), plane.eq(command.plane), pass_kind.eq(Pass.INTEGRATE)]
+                m.d.sync += [
+                    first.eq(command.first), plane.eq(command.plane), emitter.valid.eq(emitted),
+                    todo["integrate"].eq(~command.first & integrated),
+                ]  # fmt: skip
                 with m.If(core.enable):
-                    m.d.sync += [
-                        pass_wanted.eq(~command.first & integrated),
-                        emit_wanted.eq(emitted & (core.readout == Readout.NONE)),
-                        readout_wanted.eq(emitted & (core.readout != Readout.NONE) & command.first),
-                    ]
-                    with m.If(command.first & ((core.stage != 0) | command.valid[0])):
-                        m.d.sync += front.eq(~front)
+                    m.d.comb += ring.advance.eq(command.first & ((core.stage != 0) | command.valid[0]))
+                    with m.If(core.readout == Readout.NONE):
+                        m.d.sync += emit_wanted.eq(emitted.any())
+                    with m.Else():
+                        m.d.sync += readout_wanted.eq(emitted[0] & command.first)
             with m.Case(Command.REQUANT):
-                m.d.sync += [pass_wanted.eq(core.enable & integrated), pass_kind.eq(Pass.REQUANT)]
+                m.d.sync += [
+                    todo["integrate"].eq(command.first & integrated), todo["requant"].eq(integrated & (core.part == 0)),
+                    todo["pool"].eq(integrated & (core.part == 0) & core.pool), first.eq(0),
+                ]  # fmt: skip
+            with m.Case(Command.PARTIAL):
+                m.d.sync += [
+                    todo["integrate"].eq(command.first & integrated), first.eq(0),
+                    todo["partial"].eq(integrated & (core.part == command.plane) & (core.part != 0)),
+                ]  # fmt: skip
+
+        # Passes, one after the other. From the command on no flit is taken until they are over.
+        passing, quiet = Signal(), Signal()  # quiet: no flit or what it caused is under way
+        idle_pass = ~(membrane.busy | pool.busy)
+        wanted = todo["clear"] | todo["integrate"] | todo["requant"]
+        m.d.comb += [
+            passing.eq(wanted | todo["pool"] | ~idle_pass),
+            membrane.kind.eq(Mux(todo["clear"], Pass.CLEAR, Mux(todo["integrate"], Pass.INTEGRATE, Pass.REQUANT))),
+            membrane.start.eq(wanted & quiet & idle_pass), membrane.from_zero.eq(from_zero),
+            pool.start.eq(todo["pool"] & ~wanted & idle_pass),
+            membrane.back.eq(ring.back), pool.back.eq(ring.back),
+            responder.partial.eq(todo["partial"] & ~passing),
+        ]  # fmt: skip
+        with m.If(membrane.start):
+            m.d.sync += [todo["clear"].eq(0), todo["integrate"].eq(todo["clear"] & todo["integrate"])]
+            with m.If(~todo["clear"] & ~todo["integrate"]):
+                m.d.sync += todo["requant"].eq(0)
+        with m.If(pool.start):
+            m.d.sync += todo["pool"].eq(0)
+        with m.If(responder.partial):
+            m.d.sync += todo["partial"].eq(0)
 
         # Flits from the network, by kind. The second register cuts the path from the accumulator to `ready`.
         held, flit, taken = Signal(), Signal(Flit(config)), Signal()
@@ -101,7 +140,7 @@ class Core(wiring.Component):
         is_spike = flit.kind == FlitKind.SPIKE
         m.d.comb += [
             taken.eq(held & (~is_spike | setup.i.ready)),
-            self.i.ready.eq(~(spare_held | pass_wanted | membrane.busy)),
+            self.i.ready.eq(~(spare_held | passing)),
             setup.i.valid.eq(held & is_spike), setup.i.payload.eq(flit.payload.spike),
             loader.i.valid.eq(held & (flit.kind == FlitKind.WRITE)), loader.i.payload.eq(flit.payload.memory),
             responder.read.eq(held & (flit.kind == FlitKind.READ)),
@@ -118,39 +157,42 @@ class Core(wiring.Component):
             m.d.sync += [spare_held.eq(1), spare.eq(self.i.payload)]
 
         # Work.
-        quiet = Signal()  # nothing but a pass, emission or an answer is under way
         m.d.comb += [
-            quiet.eq(~(held | spare_held | loader.en | setup.busy | accumulator.busy)),
-            membrane.start.eq(pass_wanted & quiet & ~responder.port), membrane.kind.eq(pass_kind),
-            membrane.back.eq(~front),
-            emitter.start.eq(emit_wanted), emitter.plane.eq(plane), responder.readout.eq(readout_wanted),
-            responder.words.eq(core.words), responder.y.eq(self.y), responder.x.eq(self.x),
-            responder.grant.eq(quiet & ~(pass_wanted | membrane.busy | emit_wanted | emitter.busy)),
+            quiet.eq(~(held | spare_held | loader.en | membrane.adding | setup.busy | accumulator.busy)),
+            emitter.start.eq(emit_wanted), emitter.plane.eq(plane), emitter.newest.eq(ring.newest),
+            emitter.top.eq(ring.top), responder.readout.eq(readout_wanted), responder.readout_kind.eq(core.readout),
+            responder.words.eq(core.words), responder.out_words.eq(core.out_words),
+            responder.y.eq(self.y), responder.x.eq(self.x),
+            responder.part_y.eq(core.part_y), responder.part_x.eq(core.part_x),
+            responder.grant.eq(quiet & ~(passing | emit_wanted | emitter.busy)), responder.counted.eq(counters.taken),
             accumulator.first.eq(first),
         ]  # fmt: skip
-        with m.If(membrane.start):
-            m.d.sync += pass_wanted.eq(0)
         connect(m, setup.o, accumulator.i)
-        self._connect_memories(m, storage, setup, accumulator, membrane, emitter, loader, responder, front, counters)
+        connect_memories(m, config, storage, setup, accumulator, membrane, pool, ring, emitter, loader, responder)
+        counted = Signal(config.counter_bits)  # all chunks of an answer come from one moment
+        m.d.comb += [counters.address.eq(responder.address), responder.data.counter.eq(counted)]
+        with m.If(responder.port & responder.fresh):
+            m.d.sync += counted.eq(counters.value)
 
-        # Flits to the network: one register. Answers and emission never meet, read-out cores emit no spikes.
-        out_valid, out = Signal(), Signal(Flit(config))
+        # Flits to the network: one register. The responder and emission never meet but for answers, which may wait.
+        out_valid, out, out_emitted = Signal(), Signal(Flit(config)), Signal()
         room = Signal()
         m.d.comb += [
             self.o.valid.eq(out_valid), self.o.payload.eq(out), room.eq(~out_valid | self.o.ready),
             responder.o.ready.eq(room), emitter.o.ready.eq(room & ~responder.o.valid),
         ]  # fmt: skip
         with m.If(room):
-            m.d.sync += out_valid.eq(responder.o.valid | emitter.o.valid)
-            m.d.sync += out.eq(Mux(responder.o.valid, responder.o.payload, emitter.o.payload))
+            m.d.sync += [
+                out_valid.eq(responder.o.valid | emitter.o.valid),
+                out.eq(Mux(responder.o.valid, responder.o.payload, emitter.o.payload)),
+                out_emitted.eq(~responder.o.valid | (responder.task != Task.ANSWER)),
+            ]
         m.d.comb += self.idle.eq(
             quiet
-            & ~(pass_wanted | membrane.busy | emit_wanted | readout_wanted | emitter.busy | responder.busy | out_valid)
+            & ~(passing | todo["partial"] | emit_wanted | readout_wanted | emitter.busy | responder.busy | out_valid)
         )
 
-        emission_waits = out_valid & ~self.o.ready & ((out.kind == FlitKind.SPIKE) | responder.front)
         m.d.comb += [
-            counters.clear.eq(clear),
             counters.sops.eq(accumulator.sops),
             counters.spikes_in.eq(Mux(setup.accepted, popcount(setup.spikes_mask), 0)),
             counters.spikes_out.eq(emitter.spikes),
@@ -158,73 +200,7 @@ class Core(wiring.Component):
             counters.rejected.eq(
                 setup.rejected + loader.rejected + (responder.rejected | (held & (flit.kind == FlitKind.READOUT)))
             ),
-            counters.busy.eq(accumulator.working), counters.stalled.eq(emission_waits),
+            counters.busy.eq(accumulator.working), counters.stalled.eq(out_valid & ~self.o.ready & out_emitted),
             counters.hops.eq(self.hop), counters.dropped.eq(self.dropped),
         ]  # fmt: skip
         return m
-
-    def _connect_memories(
-        self, m, storage, setup, accumulator, membrane, emitter, loader, responder, front, counters
-    ) -> None:
-        """Ports by the rules above: an answer to READ has all read ports for a cycle, a read-out that of ACT."""
-        asked = responder.port & ~responder.front
-        where = responder.address
-
-        # Read ports.
-        m.d.comb += [
-            storage.edge_address.eq(Mux(asked, where, setup.edge_address)), storage.edge_en.eq(asked | setup.edge_en),
-            storage.route_address.eq(Mux(asked, where, emitter.route_address)),
-            storage.requant_address.eq(Mux(asked, where, membrane.requant_address)),
-            storage.weight_address.eq(Mux(asked, where, accumulator.weight_address)),
-            storage.isum_address.eq(Mux(asked, where, Mux(membrane.busy, membrane.address, accumulator.read_address))),
-            storage.membrane_address.eq(Mux(asked, where, membrane.address)),
-            storage.act_address.eq(Cat(emitter.word_address, front)),
-            storage.act_en.eq(responder.port | emitter.word_en),
-            setup.edge.eq(storage.edge_read), emitter.route.eq(storage.route_read),
-            membrane.requant.eq(storage.requant_read), accumulator.weight.eq(storage.weight_read),
-            accumulator.read.eq(storage.isum_read), membrane.current.eq(storage.isum_read),
-            membrane.membrane.eq(storage.membrane_read), emitter.word.eq(storage.act_read),
-        ]  # fmt: skip
-        with m.If(responder.port):
-            slot = Mux(responder.front, front, ~front)
-            m.d.comb += storage.act_address.eq(Cat(where[: len(emitter.word_address)], slot))
-        counted = Signal(self.config.counter_bits)  # all chunks of an answer come from one moment
-        m.d.comb += counters.address.eq(where)
-        with m.If(responder.port & responder.fresh):
-            m.d.sync += counted.eq(counters.value)
-        m.d.comb += [responder.data.core.eq(storage.core), responder.data.counter.eq(counted)]
-        for memory in storage.MEMORIES:
-            name = memory.name.lower()
-            m.d.comb += getattr(responder.data, name).eq(getattr(storage, f"{name}_read"))
-
-        # Write ports: the loader's word, for the neurons' memories also passes and the accumulator.
-        for memory in WRITABLE:
-            if memory is Memory.PARTIAL:
-                continue
-            name = memory.name.lower()
-            loads = loader.en & (loader.mem == memory)
-            m.d.comb += [
-                getattr(storage, f"{name}_write_en").eq(loads),
-                getattr(storage, f"{name}_write").eq(loader.word),
-            ]
-            if memory is not Memory.CORE:
-                m.d.comb += getattr(storage, f"{name}_write_address").eq(loader.address)
-        parts = self.config.requant_subwords
-        with m.If(loader.en & (loader.mem == Memory.ACT)):
-            slot_address = Cat(loader.address[: len(emitter.word_address)], ~front)
-            m.d.comb += [storage.act_write_en.eq((1 << parts) - 1), storage.act_write_address.eq(slot_address)]
-        with m.Else():
-            m.d.comb += [
-                storage.act_write_en.eq(membrane.act_en), storage.act_write_address.eq(membrane.act_address),
-                storage.act_write.eq(membrane.act_write),
-            ]  # fmt: skip
-        m.d.comb += [
-            storage.membrane_write_en.eq(membrane.write_en), storage.membrane_write_address.eq(membrane.write_address),
-            storage.membrane_write.eq(membrane.membrane_write),
-            storage.isum_write_address.eq(membrane.write_address), storage.isum_write_en.eq(membrane.write_en),
-        ]  # fmt: skip
-        with m.If(accumulator.write_en):
-            m.d.comb += [
-                storage.isum_write_address.eq(accumulator.write_address),
-                storage.isum_write_en.eq((1 << parts) - 1), storage.isum_write.eq(accumulator.write),
-            ]  # fmt: skip

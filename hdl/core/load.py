@@ -1,64 +1,83 @@
 """Program words that arrive in chunks."""
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..config import ChipConfig
 from ..flit import payload_layouts
-from ..program import WRITABLE, Memory, address_bits, chunks_of, memory_depths
+from ..program import WRITABLE, Memory, address_bits, chunk_bits, chunks_of, memory_depths, memory_layouts
 
-__all__ = ["Loader", "word_bits"]
-
-
-def word_bits(config: ChipConfig) -> int:
-    """Width of the widest writable word, in whole chunks."""
-    return max(chunks_of(config, memory) for memory in WRITABLE) * config.data_bits
+__all__ = ["Loader"]
 
 
 class Loader(wiring.Component):
-    """Collects chunks of a word; the last one commits it. Chunks that never came are zero. Never waits.
+    """Collects the chunks of a word, which come in order; the last one commits it. Never waits.
+
+    The chunks move through a shift register, so a word's last chunk is at its top.
 
     Members
     -------
     i : stream of "memory" payloads
-        Of WRITE flits. Chunks beyond the widest word are ignored.
-    en, mem, address, word : one write, for one cycle
-        ``en`` only for a writable memory and an existing address.
+        Of WRITE flits.
+    en, mem, address : one write, for one cycle
+        Of the word that :meth:`word` gives. Only for a writable memory and an existing address.
+    announced, announced_address : bit, number
+        A word for PARTIAL is written in the next cycle.
     rejected : bit
-        One cycle per flit for another memory or address; it changes nothing.
+        One cycle per flit for another memory or address, or out of turn: such a one changes nothing.
     """
 
     def __init__(self, config: ChipConfig) -> None:
         self.config = config
         self._memory = payload_layouts(config)["memory"]
+        self._writable = [memory for memory in WRITABLE if memory is not Memory.PARTIAL or config.parts > 1]
+        self._chunks = Signal(max(chunks_of(config, memory) for memory in self._writable) * config.data_bits)
         super().__init__({
             "i": In(stream.Signature(self._memory, always_ready=True)),
             "en": Out(1),
             "mem": Out(Memory),
             "address": Out(address_bits(config)),
-            "word": Out(word_bits(config)),
+            "announced": Out(1),
+            "announced_address": Out(address_bits(config)),
             "rejected": Out(1),
         })  # fmt: skip
+
+    def word(self, memory: Memory) -> Value:
+        """The collected word as one of ``memory``."""
+        bits = chunks_of(self.config, memory) * self.config.data_bits
+        return self._chunks[len(self._chunks) - bits :][: memory_layouts(self.config)[memory].size]
 
     def elaborate(self, platform) -> Module:
         m = Module()
         chunk = self.i.payload
         depths = memory_depths(self.config)
-        sound = Signal()
+        sound, last, in_order = Signal(), Signal(), Signal()
         with m.Switch(chunk.mem):
-            for memory in WRITABLE:
+            for memory in self._writable:
                 with m.Case(memory):
-                    m.d.comb += sound.eq(chunk.addr < depths[memory])
-        m.d.sync += [self.en.eq(0), self.mem.eq(chunk.mem), self.address.eq(chunk.addr)]
-        m.d.comb += self.rejected.eq(self.i.valid & ~sound)
-        with m.If(self.en):
-            m.d.sync += self.word.eq(0)  # a chunk that arrives right now goes into the next word
-        with m.If(self.i.valid & sound):
-            m.d.sync += self.en.eq(chunk.last)
-            width = self.config.data_bits
-            with m.Switch(chunk.chunk):
-                for n in range(word_bits(self.config) // width):
-                    with m.Case(n):
-                        m.d.sync += self.word[n * width : (n + 1) * width].eq(chunk.data)
+                    m.d.comb += [
+                        sound.eq((chunk.addr < depths[memory]) & in_order & (chunk.last == last)),
+                        last.eq(chunk.chunk == chunks_of(self.config, memory) - 1),
+                    ]
+        due = Signal(chunk_bits(self.config) + 1)  # of the word begun; the first chunk begins a word at any time
+        m.d.comb += in_order.eq(
+            (chunk.chunk == 0) | ((chunk.chunk == due) & (chunk.addr == self.address) & (chunk.mem == self.mem))
+        )
+        m.d.comb += [
+            self.rejected.eq(self.i.valid & ~sound),
+            self.announced.eq(self.i.valid & sound & chunk.last & (chunk.mem == Memory.PARTIAL)),
+            self.announced_address.eq(chunk.addr),
+        ]
+        m.d.sync += self.en.eq(self.i.valid & sound & chunk.last)
+        with m.If(self.i.valid):
+            m.d.sync += due.eq(0)
+            with m.If(sound):
+                width = self.config.data_bits
+                m.d.sync += [
+                    due.eq(chunk.chunk + 1), self.mem.eq(chunk.mem), self.address.eq(chunk.addr),
+                    self._chunks.eq(Cat(self._chunks[width:], chunk.data)),
+                ]  # fmt: skip
+                with m.If(chunk.last):
+                    m.d.sync += due.eq(0)
         return m

@@ -1,59 +1,78 @@
 """The memories of a core, and who has their ports."""
 
-from amaranth.hdl import Module
-from amaranth.lib import wiring
+from amaranth.hdl import Array, Cat, Module, signed
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..config import ChipConfig, bits_for
 from ..memory import Ram
-from ..program import CoreDescriptor, Memory, memory_depths, memory_layouts
+from ..program import CoreDescriptor, ISums, Memory, Partials, memory_depths, memory_layouts
 
-__all__ = ["Storage"]
+__all__ = ["Storage", "membrane_address_bits", "sub_bits"]
+
+
+def sub_bits(config: ChipConfig) -> int:
+    """Width of a sub-word's number in addresses (0 where a word is one)."""
+    return (config.requant_subwords - 1).bit_length()
+
+
+def membrane_address_bits(config: ChipConfig) -> int:
+    """Width of an address of V: neuron word * requant_subwords + sub."""
+    return bits_for(config.neuron_words - 1) + sub_bits(config)
 
 
 class Storage(wiring.Component):
     """Every memory has one read port (``<memory>_address``, ``_en``, ``_read``: data follow by one cycle and hold while
     ``_en`` is low) and one write port (``<memory>_write_en``, ``_write_address``, ``_write``), except the core
-    descriptor, a register (``core``). Memories that passes write have one enable per ``requant_lanes`` lanes.
+    descriptor, a register (``core``). Activations have one write enable per ``requant_lanes`` lanes.
 
-    Activations: the address's top bit is the slot. Ports give the old word where a read meets a write.
+    V is stored by sub-words of ``requant_lanes`` neurons. ``isum_part`` is sub-word ``isum_sub`` of what I's port has
+    read. Ports give the old word where a read meets a write; nothing uses it.
     """
 
     MEMORIES = (
         Memory.EDGE, Memory.ROUTE, Memory.REQUANT, Memory.WEIGHT, Memory.ACT, Memory.ISUM, Memory.MEMBRANE,
     )  # fmt: skip
-    BY_PARTS = (Memory.ACT, Memory.ISUM, Memory.MEMBRANE)
+    CLEARED = (Memory.ACT, Memory.ISUM, Memory.MEMBRANE)
 
     def __init__(self, config: ChipConfig) -> None:
         self.config = config
-        layouts, depths = memory_layouts(config), memory_depths(config)
+        self._layouts = memory_layouts(config) | {Memory.ISUM: ISums(config), Memory.MEMBRANE: Partials(config)}
+        depths = memory_depths(config) | {
+            Memory.ACT: config.act_words, Memory.MEMBRANE: config.neuron_words * config.requant_subwords,
+        }  # fmt: skip
+        part = data.ArrayLayout(signed(config.isum_bits), config.requant_lanes)
         members = {
             "core": Out(CoreDescriptor(config)),
             "core_write_en": In(1),
             "core_write": In(CoreDescriptor(config)),
+            "isum_sub": In(max(1, sub_bits(config))),
+            "isum_part": Out(part),
         }
         self._depths = {}
         for memory in self.MEMORIES:
             name = memory.name.lower()
-            bits = bits_for(depths[memory] - 1) + (memory is Memory.ACT)
-            # Activation slots begin at powers of two, and CLEAR walks the neurons' memories in both slots' step.
-            self._depths[memory] = 1 << bits if memory in self.BY_PARTS else depths[memory]
+            bits = bits_for(depths[memory] - 1)
+            if memory is Memory.MEMBRANE:
+                bits = membrane_address_bits(config)
+            # CLEAR walks all addresses there are.
+            self._depths[memory] = 1 << bits if memory in self.CLEARED else depths[memory]
             members |= {
-                f"{name}_address": In(bits), f"{name}_en": In(1, init=1), f"{name}_read": Out(layouts[memory]),
-                f"{name}_write_en": In(config.requant_subwords if memory in self.BY_PARTS else 1),
-                f"{name}_write_address": In(bits), f"{name}_write": In(layouts[memory]),
+                f"{name}_address": In(bits), f"{name}_en": In(1, init=1), f"{name}_read": Out(self._layouts[memory]),
+                f"{name}_write_en": In(config.requant_subwords if memory is Memory.ACT else 1),
+                f"{name}_write_address": In(bits), f"{name}_write": In(self._layouts[memory]),
             }  # fmt: skip
         super().__init__(members)
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        layouts = memory_layouts(self.config)
+        subwords, width = self.config.requant_subwords, self.config.requant_lanes
         with m.If(self.core_write_en):
             m.d.sync += self.core.eq(self.core_write)
         for memory in self.MEMORIES:
             name = memory.name.lower()
-            parts = self.config.requant_subwords if memory in self.BY_PARTS else 1
-            ram = Ram(shape=layouts[memory].size, depth=self._depths[memory], parts=parts)
+            parts = subwords if memory is Memory.ACT else 1
+            ram = Ram(shape=self._layouts[memory].size, depth=self._depths[memory], parts=parts)
             m.submodules[name] = ram
             m.d.comb += [
                 ram.w_data.eq(getattr(self, f"{name}_write")),
@@ -63,4 +82,6 @@ class Storage(wiring.Component):
                 ram.r_en.eq(getattr(self, f"{name}_en")),
                 getattr(self, f"{name}_read").eq(ram.r_data),
             ]  # fmt: skip
+        parts = Array(Cat(self.isum_read[s * width + n] for n in range(width)) for s in range(subwords))
+        m.d.comb += self.isum_part.as_value().eq(parts[self.isum_sub])
         return m

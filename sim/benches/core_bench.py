@@ -179,7 +179,7 @@ async def run_case(dut: Any, stall: float) -> None:
         await bench.idle()
         found = await bench.read(Memory.ISUM, len(case.isums[step]))
         assert found == case.isums[step], f"I({step}) differs"
-    await bench.command(Command.REQUANT, valid=1 << (case.stage - 1))
+    await bench.command(Command.REQUANT, first=1, valid=1 << (case.stage - 1))
     await bench.idle()
     assert await bench.read(Memory.ACT, len(case.activations)) == case.activations, "activations differ"
     for step, flits in enumerate(case.emitted):

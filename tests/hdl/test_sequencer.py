@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pytest
 from amaranth.sim import Simulator
 
-from hdl.config import PRESETS
+from hdl.config import PRESETS, ChipConfig
 from hdl.host import Command, ErrorCode, PauseMode, Register, RunState, StatusWord
 from hdl.pack import unpack
 from hdl.sequencer import Sequencer
@@ -27,15 +27,17 @@ class Mesh:
     hang_at: int | None = None
     readout: bool = True
     seed: int = 0
+    config: ChipConfig = CONFIG
     commands: list[tuple[str, int, int, int]] = field(default_factory=list)
     violations: int = 0
+    pauses: int = 0
     final: dict[str, int] = field(default_factory=dict)
     cycles: int = 0
 
     def run(
         self, pause: PauseMode = PauseMode.NONE, settings: dict[Register, int] | None = None, limit: int = 20_000
     ) -> None:
-        dut = Sequencer(CONFIG, round_trip=ROUND_TRIP)
+        dut = Sequencer(self.config, round_trip=ROUND_TRIP)
         rng = random.Random(self.seed)
 
         async def testbench(ctx):
@@ -91,6 +93,7 @@ class Mesh:
                 ctx.set(dut.set_valid, 0)
                 if state is RunState.PAUSED:
                     if resume_in is None:
+                        self.pauses += 1
                         resume_in = rng.randrange(1, 5)
                     elif resume_in == 0:
                         ctx.set(dut.set.address, Register.CONTROL)
@@ -110,30 +113,34 @@ class Mesh:
         simulator.add_testbench(testbench)
         simulator.run()
 
-    def expected(self, valids: list[int]) -> list[tuple[str, int, int, int]]:
+    def expected(self, valids: list[int], parts: int = 0) -> list[tuple[str, int, int, int]]:
         commands = [("CLEAR", 0, 0, 0)]
         for valid in valids:
             commands += [("STEP", int(t == 0), STEPS - 1 - t, valid) for t in range(STEPS)]
-            commands += [("REQUANT", 0, 0, valid)]
+            commands += [("PARTIAL", int(p == 1), p, valid) for p in range(1, parts + 1)]
+            commands += [("REQUANT", int(parts == 0), 0, valid)]
         return commands
 
 
 @pytest.mark.parametrize("pause", list(PauseMode))
-@pytest.mark.parametrize("samples", [1, 2, 6])
-def test_samples_back_to_back_take_samples_plus_stages_windows(samples, pause):
+@pytest.mark.parametrize(("samples", "parts"), [(1, 0), (2, 3), (6, 1)])
+def test_samples_back_to_back_take_samples_plus_stages_windows(samples, parts, pause):
     mesh = Mesh(samples=samples, seed=samples)
-    mesh.run(pause)
+    mesh.run(pause, {Register.PARTS: parts})
     valids = []
     for window in range(samples + STAGES):
         valids.append(sum(1 << s for s in range(STAGES + 1) if 0 <= window - s < samples))
-    commands = mesh.expected(valids)
+    commands = mesh.expected(valids, parts)
     assert mesh.commands[1:] == commands[1:]
     assert mesh.commands[0][0] == "CLEAR"
     assert mesh.violations == 0
     assert mesh.final["WINDOWS"] == samples + STAGES
     assert mesh.final["SAMPLES"] == samples
-    assert mesh.final["BARRIERS"] == (samples + STAGES) * (STEPS + 1)
+    assert mesh.final["BARRIERS"] == (samples + STAGES) * (STEPS + parts + 1)
     assert mesh.final["error"] == ErrorCode.NONE.value
+    windows = samples + STAGES
+    pauses = {PauseMode.NONE: 0, PauseMode.WINDOW: windows, PauseMode.STEP: windows * (STEPS + 1)}
+    assert mesh.pauses == pauses[pause]  # never after a partial phase
 
 
 def test_late_host_makes_bubbles_and_no_sample_is_lost_or_doubled():
@@ -171,6 +178,7 @@ def test_missing_readout_fails_the_run_in_its_first_step():
         (Register.STAGES, 0),
         (Register.STAGES, 8),
         (Register.READOUT_FLITS, 65),
+        (Register.PARTS, 4),
     ],
 )
 def test_settings_out_of_range_are_refused(register, value):
@@ -178,6 +186,15 @@ def test_settings_out_of_range_are_refused(register, value):
     mesh.run(settings={register: value})
     assert mesh.final["error"] == ErrorCode.SETTINGS.value
     assert mesh.commands == []
+
+
+def test_a_chip_without_split_fan_in_has_no_partial_phases():
+    mesh = Mesh(samples=1, config=CONFIG.replace(parts=1))
+    mesh.run()
+    assert [op for op, *_ in mesh.commands[1:]] == (["STEP"] * STEPS + ["REQUANT"]) * (1 + STAGES)
+    mesh = Mesh(samples=1, config=CONFIG.replace(parts=1))
+    mesh.run(settings={Register.PARTS: 1})
+    assert mesh.final["error"] == ErrorCode.SETTINGS.value
 
 
 def test_round_trip_must_be_positive():

@@ -1,4 +1,4 @@
-"""RoT and DRLO in hardware against formulas on Python integers and bit strings, for every value."""
+"""RoT, truncation and DRLO in hardware against formulas on Python integers and bit strings, for every value."""
 
 import pytest
 from amaranth.sim import Simulator
@@ -7,8 +7,10 @@ from hdl.config import ChipConfig
 from hdl.sparsity import Sparsify
 
 
-def expected(a: int, hi: int, rot: int, drlo: int, bits: int) -> int:
-    if rot:
+def expected(a: int, hi: int, rot: int, drlo: int, bits: int, truncate: int = 0) -> int:
+    if rot and truncate:
+        a -= a % 2**rot
+    elif rot:
         a = min(((a + (1 << (rot - 1))) >> rot) << rot, (hi >> rot) << rot)
     if drlo:
         text, kept, left = f"{a:0{bits}b}", "", drlo
@@ -19,19 +21,20 @@ def expected(a: int, hi: int, rot: int, drlo: int, bits: int) -> int:
     return a
 
 
-def mismatches(bits: int, values, wrong: int = 0) -> int:
+def mismatches(bits: int, values, wrong: int = 0, truncate: int = 0) -> int:
     """Simulates all (a, hi, rot, drlo) of ``values``; ``wrong`` flips bits of each expected value."""
     dut = Sparsify(ChipConfig(rows=1, cols=2, time_steps=bits))
     found = []
 
     async def bench(ctx):
+        ctx.set(dut.truncate, truncate)
         for a, hi, rot, drlo in values:
             ctx.set(dut.a, a)
             ctx.set(dut.hi, hi)
             ctx.set(dut.rot, rot)
             ctx.set(dut.drlo, drlo)
             await ctx.delay(1e-6)
-            want = expected(a, hi, rot, drlo, bits) ^ wrong
+            want = expected(a, hi, rot, drlo, bits, truncate) ^ wrong
             if (got := ctx.get(dut.o)) != want:
                 found.append((a, hi, rot, drlo, got, want))
 
@@ -65,6 +68,11 @@ def test_all_8_bit_activations():
 def test_all_16_bit_activations_wide_fields():
     values = [(a, 65535, k, n) for a in range(0, 65536, 257) for k in (0, 1, 15) for n in (0, 1, 4, 16, 31)]
     assert not mismatches(16, values)
+
+
+def test_truncation_of_all_8_bit_activations():
+    values = [(a, hi, k, n) for hi in (255, 100) for a in range(hi + 1) for k in range(8) for n in (0, 2)]
+    assert not mismatches(8, values, truncate=1)
 
 
 def test_figure_10():

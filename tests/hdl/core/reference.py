@@ -22,6 +22,27 @@ class Edge:
 
 
 @dataclass
+class Pool:
+    """Windows of ``kernel`` x ``kernel`` neurons, the first one ``y`` rows and ``x`` columns before the map."""
+
+    kernel: int
+    stride: int
+    y: int
+    x: int
+    size: tuple[int, int]
+
+    def of(self, values: np.ndarray) -> np.ndarray:
+        """Largest value of each window of [y, x, channel]; outside is 0."""
+        result = np.zeros((*self.size, values.shape[2]), dtype=object)
+        for row, column, channel in np.ndindex(*result.shape):
+            for ky, kx in np.ndindex(self.kernel, self.kernel):
+                y, x = row * self.stride + ky - self.y, column * self.stride + kx - self.x
+                if 0 <= y < values.shape[0] and 0 <= x < values.shape[1]:
+                    result[row, column, channel] = max(result[row, column, channel], values[y, x, channel])
+        return result
+
+
+@dataclass
 class Layer:
     """Neurons [y, x, channel], of which ``channels`` exist of those that fill the lanes."""
 
@@ -42,7 +63,10 @@ class Layer:
     lo: int = 0
     hi: int = 255
     rot: int = 0
+    truncate: bool = False
     drlo: int = 0
+    pool: Pool | None = None
+    wide: bool = False
     sops: int = 0
     visits: int = 0
     saturations: int = 0
@@ -77,7 +101,10 @@ class Layer:
         half = 1 << (self.isum_bits - 1)
         return (self.current + half) % (2 * half) - half
 
-    def integrate(self) -> None:
+    def integrate(self, first: bool = False) -> None:
+        """Step t's update of V; ``first``: t = 0, which forgets the V of the window before."""
+        if first:
+            self.membrane[:] = 0
         current = self.wrapped()
         if self.scaled:
             current = (current * self.mult1 + ((1 << self.shift1) >> 1)) // 2**self.shift1
@@ -88,8 +115,7 @@ class Layer:
         self.current[:] = 0
 
     def requantize(self) -> np.ndarray:
-        """Activations [y, x, channel]; V becomes zero."""
-        self.integrate()
+        """Activations [y, x, channel]. V stays, but for pooling and wide read-out it becomes the requantized value."""
         result = np.zeros(self.membrane.shape, dtype=object)
         for index in np.ndindex(*self.membrane.shape):
             mult, shift, bias = (int(c[index[2]]) for c in (self.mult, self.shift, self.bias))
@@ -99,14 +125,17 @@ class Layer:
             else:
                 a = (v * mult + (bias << shift) + (1 << (shift - 1))) >> shift
             a = min(max(a, self.lo), self.hi)
-            if self.rot:
+            if self.rot and self.truncate:
+                a -= a % 2**self.rot
+            elif self.rot:
                 a = min(((a + (1 << (self.rot - 1))) >> self.rot) << self.rot, self.hi >> self.rot << self.rot)
             if self.drlo:
                 ones = [b for b in reversed(range(8)) if a >> b & 1][: self.drlo]
                 a = sum(1 << b for b in ones)
             result[index] = a
-        self.membrane[:] = 0
-        return result
+        if self.pool or self.wide:
+            self.membrane = result
+        return self.pool.of(result) if self.pool else result.copy()
 
 
 def random_edge(rng: random.Random, layer_size, padded: int, channels: int, kernel: int, **options) -> Edge:
