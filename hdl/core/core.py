@@ -8,7 +8,7 @@ from ..config import ChipConfig, bits_for
 from ..flit import Flit, FlitKind
 from ..host import Command, CommandWord
 from ..program import Readout
-from .accumulate import Accumulator, popcount
+from .accumulate import Accumulator
 from .address import AddressSetup
 from .counters import Counters
 from .emit import Emitter
@@ -194,7 +194,7 @@ class Core(wiring.Component):
 
         m.d.comb += [
             counters.sops.eq(accumulator.sops),
-            counters.spikes_in.eq(Mux(setup.accepted, popcount(setup.spikes_mask), 0)),
+            counters.spikes_in.eq(setup.spikes),
             counters.spikes_out.eq(emitter.spikes),
             counters.saturations.eq(membrane.saturated), counters.overflow.eq(membrane.saturated.any()),
             counters.rejected.eq(

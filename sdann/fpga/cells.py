@@ -13,7 +13,18 @@ from .yosys import require
 __all__ = ["ecp5_cells", "gate_level"]
 
 # What a netlist and the cells' own models look like: pins left open, and everything cut into bits.
-_QUIET = ("PINMISSING", "WIDTH", "UNUSED", "UNDRIVEN", "DECLFILENAME", "CASEINCOMPLETE", "MULTITOP", "UNOPTFLAT", "VARHIDDEN", "INITIALDLY")
+_QUIET = (
+    "PINMISSING",
+    "WIDTH",
+    "UNUSED",
+    "UNDRIVEN",
+    "DECLFILENAME",
+    "CASEINCOMPLETE",
+    "MULTITOP",
+    "UNOPTFLAT",
+    "VARHIDDEN",
+    "INITIALDLY",
+)
 
 
 def gate_level(netlist: str) -> str:
@@ -32,7 +43,12 @@ def ecp5_cells() -> str:
     include = re.compile(r'^\s*`include "(.+)"$', re.MULTILINE)
     for _ in range(2):  # included files include others; the last ones hold other names of the same cells
         text = include.sub(lambda m: (folder / m[1]).read_text(), text)
-    text = re.sub(r"^module (FD1|IFS1|OFS1|IB|OB|BB|IL|OL|TRELLIS_COMB|TRELLIS_SLICE).*?endmodule", "", text, flags=re.DOTALL | re.MULTILINE)
+    text = re.sub(
+        r"^module (FD1|IFS1|OFS1|IB|OB|BB|IL|OL|TRELLIS_COMB|TRELLIS_SLICE).*?endmodule",
+        "",
+        text,
+        flags=re.DOTALL | re.MULTILINE,
+    )
     text = re.sub(r"^\s*specify\b.*?\bendspecify\b", "", text, flags=re.DOTALL | re.MULTILINE)  # delays: not simulated
     return "\n".join([text, _block_ram(), _multiplier()])
 
@@ -46,7 +62,7 @@ def _block_ram() -> str:
     ports += [f"input CE{p}, OCE{p}, CLK{p}, WE{p}, RST{p}, CS{p}2, CS{p}1, CS{p}0" for p in "AB"]
     ports += [f"output {_bits(f'DO{port}', 18)}" for port in "AB"]
     parameters = [f"INITVAL_{n:02X} = 320'd0" for n in range(64)]
-    parameters += [f"DATA_WIDTH_{p} = 18, REGMODE_{p} = \"NOREG\", CSDECODE_{p} = \"0b000\"" for p in "AB"]
+    parameters += [f'DATA_WIDTH_{p} = 18, REGMODE_{p} = "NOREG", CSDECODE_{p} = "0b000"' for p in "AB"]
     parameters += [f'WRITEMODE_{p} = "NORMAL", CLK{p}MUX = "CLK{p}"' for p in "AB"]
     parameters += ['RESETMODE = "SYNC", ASYNC_RESET_RELEASE = "SYNC", GSR = "AUTO"']
     header = ",\n  ".join(ports)

