@@ -10,6 +10,7 @@ from ..host import Command, CommandWord
 from ..program import WRITABLE, Memory, Readout
 from .accumulate import Accumulator, popcount
 from .address import AddressSetup
+from .check import ProgramCheck
 from .counters import Counters
 from .emit import Emitter
 from .load import Loader
@@ -37,6 +38,8 @@ class Core(wiring.Component):
         A pulse of one cycle.
     idle : bit
         Nothing is under way, and all flits of earlier work were handed over. Low from the cycle after a command.
+    fault : bit
+        The program has a word that this core finds out of range or could not take, see :class:`ProgramCheck`.
     hop, dropped : numbers
         From the router: flits sent to neighbours, and discarded, in this cycle.
     """
@@ -50,6 +53,7 @@ class Core(wiring.Component):
             "x": In(bits_for(config.cols - 1)),
             "command": In(CommandWord(config)),
             "idle": Out(1),
+            "fault": Out(1),
             "hop": In(3),
             "dropped": In(1),
         })  # fmt: skip
@@ -63,6 +67,7 @@ class Core(wiring.Component):
         m.submodules.membrane = membrane = MembranePass(config)
         m.submodules.emitter = emitter = Emitter(config)
         m.submodules.loader = loader = Loader(config)
+        m.submodules.check = check = ProgramCheck(config)
         m.submodules.responder = responder = Responder(config)
         m.submodules.counters = counters = Counters(config)
         core = storage.core
@@ -130,6 +135,12 @@ class Core(wiring.Component):
         ]  # fmt: skip
         with m.If(membrane.start):
             m.d.sync += pass_wanted.eq(0)
+        m.d.comb += [
+            check.chunk.eq(loader.i.payload), check.chunk_valid.eq(loader.i.valid), check.rejected.eq(loader.rejected),
+            check.en.eq(loader.en), check.mem.eq(loader.mem), check.address.eq(loader.address),
+            check.word.eq(loader.word), check.clear.eq(clear), check.load.eq(command.op == Command.LOAD),
+            self.fault.eq(check.fault),
+        ]  # fmt: skip
         connect(m, setup.o, accumulator.i)
         self._connect_memories(m, storage, setup, accumulator, membrane, emitter, loader, responder, front, counters)
 
