@@ -5,7 +5,7 @@ with Verilog instances of one tile module and two row modules, each generated on
 little more than its tile.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from amaranth.hdl import Cat, Module, Value
 from amaranth.lib import stream, wiring
@@ -21,7 +21,7 @@ from .stack import STACK_MODULE, STACK_VERILOG, RowStack, stack_parameters, stac
 from .tile import Tile
 from .verilog import convert, with_support
 
-__all__ = ["CHIP_MODULE", "TILE_MODULE", "Chip", "chip_verilog"]
+__all__ = ["CHIP_MODULE", "TILE_MODULE", "Chip", "assemble", "chip_verilog"]
 
 CHIP_MODULE = "sdann_chip"
 
@@ -34,7 +34,7 @@ class Chip(wiring.Component):
     i, o : streams of host words (:mod:`hdl.host`)
     state : RunState
         The sequencer's state, for a status pin.
-    o_last, bus : bit, RegisterBus
+    o_last, bus, reset : bit, RegisterBus, bit
         With ``ports``: as the host tile's, for a port that is no word stream.
     """
 
@@ -47,7 +47,7 @@ class Chip(wiring.Component):
             "state": Out(RunState),
         }
         if ports:
-            members |= {"o_last": Out(1), "bus": In(RegisterBus())}
+            members |= {"o_last": Out(1), "bus": In(RegisterBus()), "reset": Out(1)}
         super().__init__(members)
 
     def elaborate(self, platform):
@@ -99,7 +99,7 @@ class Chip(wiring.Component):
             self.state.eq(host.state),
         ]  # fmt: skip
         if self.ports:
-            m.d.comb += self.o_last.eq(host.o_last)
+            m.d.comb += [self.o_last.eq(host.o_last), self.reset.eq(host.reset)]
             connect(m, flipped(self.bus), host.bus)
         connect(m, flipped(self.i), host.i)
         connect(m, host.o, flipped(self.o))
@@ -111,12 +111,21 @@ def chip_verilog(config: ChipConfig, *, progress: Callable[[str], None] | None =
 
     The text depends on nothing but the configuration. ``progress`` is called with the name of each part.
     """
+    return assemble(config, {CHIP_MODULE: lambda: Chip(config)}, progress)
+
+
+def assemble(
+    config: ChipConfig,
+    tops: Mapping[str, Callable[[], wiring.Component]],
+    progress: Callable[[str], None] | None = None,
+) -> str:
+    """One Verilog text of what every chip consists of, and ``tops``: by module name, components that contain a Chip."""
     parts: dict[str, Callable[[], wiring.Component]] = {TILE_MODULE: lambda: Tile(config)}
     if config.cols > 1:
         parts[FIRST_ROW_MODULE] = lambda: Row(config, first=True)
     if config.rows > 1:
         parts[ROW_MODULE] = lambda: Row(config, first=False)
-    parts[CHIP_MODULE] = lambda: Chip(config)
+    parts |= tops
     texts = []
     for name, make in parts.items():
         if progress is not None:

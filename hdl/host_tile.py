@@ -59,6 +59,8 @@ class HostTile(wiring.Component):
         No core complains about its program, through a tree like that of quiescence.
     state : RunState
         For a status pin.
+    reset : bit
+        The host asked for Control.RESET: what it had sent before is to be forgotten.
     """
 
     def __init__(self, config: ChipConfig, *, round_trip: int) -> None:
@@ -75,6 +77,7 @@ class HostTile(wiring.Component):
             "idle": Out(1),
             "sound": In(1),
             "state": Out(RunState),
+            "reset": Out(1),
         })  # fmt: skip
 
     def elaborate(self, platform):
@@ -124,6 +127,6 @@ class HostTile(wiring.Component):
             self.command.eq(sequencer.command),
             sequencer.quiescent.eq(self.quiescent),
             self.idle.eq(router.idle & bridge.idle),
-            self.state.eq(sequencer.state),
+            self.state.eq(sequencer.state), self.reset.eq(sequencer.reset),
         ]  # fmt: skip
         return m
