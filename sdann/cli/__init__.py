@@ -11,6 +11,7 @@ from .demo import demo_command
 from .fpga import fpga_command
 from .map import map_command
 from .quantize import quantize_command
+from .registers import registers_command
 from .train import train_command
 from .validate import validate_command
 from .verilog import verilog_command
@@ -45,7 +46,7 @@ def main() -> None:
 
 
 for _command in (
-    demo_command, train_command, quantize_command, map_command, verilog_command, validate_command, cosim_command,
-    fpga_command, board_command, bench_command,
+    demo_command, train_command, quantize_command, map_command, verilog_command, registers_command, validate_command,
+    cosim_command, fpga_command, board_command, bench_command,
 ):  # fmt: skip
     main.add_command(_command)
