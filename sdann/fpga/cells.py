@@ -136,7 +136,8 @@ module DP16KD #(parameter {", ".join(parameters)}) (
     if (CEA & ~wide_a & ~wide_b) begin
       if (~WEA | WRITEMODE_A == "READBEFOREWRITE")
         read_a <= (seen(word_a, 1'b1) & mask(DATA_WIDTH_A, at_a)) >> place(DATA_WIDTH_A, at_a);
-      else if (WRITEMODE_A == "WRITETHROUGH") read_a <= (data_a & mask(DATA_WIDTH_A, at_a)) >> place(DATA_WIDTH_A, at_a);
+      else if (WRITEMODE_A == "WRITETHROUGH")
+        read_a <= (data_a & mask(DATA_WIDTH_A, at_a)) >> place(DATA_WIDTH_A, at_a);
     end
     if (wide_b & CEB) read_a <= seen(word_b, 1'b0);
     if (RSTA & ~wide_b | RSTB & wide_b) read_a <= 0;
@@ -147,7 +148,8 @@ module DP16KD #(parameter {", ".join(parameters)}) (
       if (wide_b) read_b <= seen(word_b | 1, 1'b0);
       else if (~WEB | WRITEMODE_B == "READBEFOREWRITE")
         read_b <= (seen(word_b, 1'b0) & mask(DATA_WIDTH_B, at_b)) >> place(DATA_WIDTH_B, at_b);
-      else if (WRITEMODE_B == "WRITETHROUGH") read_b <= (data_b & mask(DATA_WIDTH_B, at_b)) >> place(DATA_WIDTH_B, at_b);
+      else if (WRITEMODE_B == "WRITETHROUGH")
+        read_b <= (data_b & mask(DATA_WIDTH_B, at_b)) >> place(DATA_WIDTH_B, at_b);
     end
     if (RSTB) read_b <= 0;
   end

@@ -52,7 +52,7 @@ def reached(core: dict, edge: dict, spike: dict) -> set[tuple[int, int]]:
 def visited(job) -> list[tuple[int, int]]:
     """The same, from a job: the walk that its steps describe."""
     places, block, neuron = [], job.block, job.neuron
-    for r in range(job.rows + 1):
+    for _ in range(job.rows + 1):
         for c in range(job.columns + 1):
             for g in range(job.groups + 1):
                 places.append(((job.base + (block << job.row_shift)) % 4096, neuron % 256))
