@@ -17,8 +17,8 @@ class Storage(wiring.Component):
     descriptor, a register (``core``). Memories that passes write have one enable per ``requant_lanes`` lanes.
 
     Activations: the address's top bit is the slot. What a read gives of parts that are written in the same cycle is
-    unknown. With two ``weight_ports`` the weights have a second read port (``weight_b_address``, ``weight_b_read``), and
-    a write of them takes the place of the first one's read.
+    unknown. With two ``weight_ports`` the weights have a second read port (``weight_b_address``, ``weight_b_read``),
+    and a write of them takes the place of the first one's read.
     """
 
     MEMORIES = (
