@@ -153,7 +153,7 @@ def test_forwarding_that_misses_visits_is_noticed(small, build_dir, tmp_path, mo
     monkeypatch.setattr(Accumulator, "_meets", lambda *visits: next(meets)(*visits))
     verilog = convert(Core(small.config), "sdann_core")
     with pytest.raises(BenchError) as caught:
-        run(core_case(small, "conv1", 0), verilog, "icarus", build_dir, tmp_path)
+        run(core_case(small, "conv2", 0), verilog, "icarus", build_dir, tmp_path)
     log = Path(str(caught.value).rpartition("full log: ")[2])
     assert re.search(r"AssertionError: I\(\d\) differs", log.read_text())
 
