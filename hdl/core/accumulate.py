@@ -76,7 +76,7 @@ class Accumulator(wiring.Component):
             Signal(name=f"last_{name}") for name in ("visit", "group", "column", "row")
         )
         block_step, neuron_step = Signal.like(block), Signal.like(neuron)
-        lowest, highest, between = lowest_and_highest(rest)
+        lowest, highest, between = lowest_and_highest(m, rest)
         m.d.comb += [
             last_visit.eq(visits == 0),
             last_group.eq(last_visit & (groups == 0)),
@@ -135,12 +135,10 @@ class Accumulator(wiring.Component):
         # `read` and `kept` is not zero.
         before = stage[last - 2]
         again, soon, fresh = Signal(), Signal(), Signal()
-        same = before.neuron == stage[last - 1].neuron
         m.d.sync += [
-            again.eq(before.valid & stage[last - 1].valid & same),
-            soon.eq(before.valid & stage[last].valid & (before.neuron == stage[last].neuron)),
+            again.eq(self._meets(before, stage[last - 1])), soon.eq(self._meets(before, stage[last])),
             fresh.eq(before.valid),
-        ]
+        ]  # fmt: skip
         read, kept, written = (Signal(ISums(config), name=name) for name in ("word", "kept", "written"))
         m.d.comb += self.read_address.eq(before.neuron)
         m.d.sync += written.eq(self.write)
@@ -157,6 +155,10 @@ class Accumulator(wiring.Component):
             self.busy.eq(Cat(s.valid for s in stage[: last + 1]).any()),
         ]  # fmt: skip
         return m
+
+    def _meets(self, visit, earlier):
+        """Whether ``visit`` needs the sum of an ``earlier`` one that the memory does not return yet."""
+        return visit.valid & earlier.valid & (visit.neuron == earlier.neuron)
 
     def _lane(self, m: Module, lane: int, stage: list, last: int, read, kept):
         """The sum of one lane: (read or kept) plus or minus the shifted weights."""

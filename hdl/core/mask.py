@@ -1,6 +1,6 @@
 """Arithmetic on the masks of spike bundles, in few levels of logic."""
 
-from amaranth.hdl import Cat, Const, Value
+from amaranth.hdl import Cat, Const, Module, Signal, Value
 
 __all__ = ["index_of", "lowest_and_highest", "popcount"]
 
@@ -21,18 +21,25 @@ def popcount(mask) -> Value:
     return terms[0]
 
 
-def _any_below(mask) -> list[Value]:
+def _any_below(m: Module, mask, name: str) -> Signal:
     """For each bit, whether a lower one is set."""
     blocks = [mask[start : start + _BLOCK] for start in range(0, len(mask), _BLOCK)]
-    some = Cat(block.any() for block in blocks)
-    return [some[:b].any() | block[:n].any() for b, block in enumerate(blocks) for n in range(len(block))]
+    some, below = Signal(len(blocks), name=f"{name}_some"), Signal(len(mask), name=name)
+    m.d.comb += [
+        some.eq(Cat(block.any() for block in blocks)),
+        below.eq(Cat(some[:b].any() | block[:n].any() for b, block in enumerate(blocks) for n in range(len(block)))),
+    ]
+    return below
 
 
-def lowest_and_highest(mask) -> tuple[Value, Value, Value]:
+def lowest_and_highest(m: Module, mask) -> tuple[Signal, Signal, Signal]:
     """(mask of the lowest set bit, of the highest set bit, mask without both)."""
-    below = Cat(_any_below(mask))
-    above = Cat(reversed(_any_below(Cat(reversed(mask)))))
-    return mask & ~below, mask & ~above, mask & below & above
+    lowest, highest, between = (Signal(len(mask), name=name) for name in ("lowest", "highest", "between"))
+    below = _any_below(m, mask, "below")
+    above = _any_below(m, Cat(reversed(mask)), "above_reversed")
+    above = Cat(reversed(above))
+    m.d.comb += [lowest.eq(mask & ~below), highest.eq(mask & ~above), between.eq(mask & below & above)]
+    return lowest, highest, between
 
 
 def index_of(one_hot) -> Value:

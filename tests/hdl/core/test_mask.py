@@ -13,8 +13,12 @@ from hdl.core.mask import index_of, lowest_and_highest, popcount
 def test_counts_and_ends(width: int) -> None:
     rng = random.Random(width)
     mask = Signal(width)
-    low, high, between = lowest_and_highest(mask)
-    outputs = [popcount(mask), low, high, between, index_of(low), index_of(high)]
+    m = Module()
+    low, high, between = lowest_and_highest(m, mask)
+    outputs = []
+    for value in (popcount(mask), low, high, between, index_of(low), index_of(high)):
+        outputs.append(Signal.like(value))
+        m.d.comb += outputs[-1].eq(value)
     values = range(1 << width) if width <= 8 else [rng.getrandbits(width) & rng.getrandbits(width) for _ in range(200)]
 
     async def bench(ctx) -> None:
@@ -27,6 +31,6 @@ def test_counts_and_ends(width: int) -> None:
             rest = value & ~ends[0] & ~ends[1]
             assert [ctx.get(o) for o in outputs] == [len(bits), *ends, rest, first, last], f"mask {value:#x}"
 
-    simulator = Simulator(Module())
+    simulator = Simulator(m)
     simulator.add_testbench(bench)
     simulator.run()
