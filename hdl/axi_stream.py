@@ -80,7 +80,8 @@ class WordsIn(wiring.Component):
             broken.eq(bad | ((needed & ~axis.tkeep) != 0) | (axis.tlast & ~final)),
             whole.eq(Cat(so_far, axis.tdata)),
         ]
-        operation = HostIn(self.config)(whole).op
+        layout = HostIn(self.config)
+        operation = layout(whole[: layout.size]).op
         with m.If(axis.tvalid & axis.tready):
             with m.If(final | axis.tlast):
                 m.d.sync += [beat.eq(0), bad.eq(0)]

@@ -9,14 +9,14 @@ from hdl.chip import Chip
 from sdann.mapper import ProgramImage
 
 from .driver import ChipDriver
-from .host_port import ClockedPort
+from .host_port import HostPort
 
 __all__ = ["AmaranthPort", "run_in_amaranth"]
 
 Result = TypeVar("Result")
 
 
-class AmaranthPort(ClockedPort):
+class AmaranthPort(HostPort):
     """The host streams of an elaborated chip."""
 
     def __init__(self, ctx: Any, chip: Chip, *, stall: float = 0.0, seed: int = 0) -> None:
@@ -24,7 +24,7 @@ class AmaranthPort(ClockedPort):
         self._ctx, self._chip = ctx, chip
 
     async def cycle(self, offered: int | None, taking: bool) -> tuple[bool, int | None]:
-        """See :meth:`sim.host_port.ClockedPort.cycle`."""
+        """See :meth:`sim.host_port.HostPort.cycle`."""
         ctx, chip = self._ctx, self._chip
         ctx.set(chip.i.valid, offered is not None)
         if offered is not None:

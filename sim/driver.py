@@ -1,7 +1,7 @@
 """The chip's driver: speaks the host protocol of :mod:`hdl.host`, whatever moves the words.
 
 The same code drives the chip in Amaranth's simulator and, under cocotb, in Verilator and Icarus; a
-:class:`sim.host_port.HostPort` moves the words in each.
+:class:`sim.host_port.WordPort` moves the words in each.
 """
 
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ from sdann.mapper import ProgramImage
 from sdann.mapper.tiling import groups_of
 
 from .complaints import explain
-from .host_port import HostPort
+from .host_port import WordPort
 from .program import Core, HostWords, checksum, program_words
 
 __all__ = ["ChipDriver", "ChipError", "ChipTimeoutError", "Core"]
@@ -52,7 +52,7 @@ class ChipDriver:
     """
 
     def __init__(
-        self, port: HostPort, image: ProgramImage, *, answer_limit: int = 20_000, step_limit: int = 1_000_000
+        self, port: WordPort, image: ProgramImage, *, answer_limit: int = 20_000, step_limit: int = 1_000_000
     ) -> None:
         self.port = port
         self.image = image

@@ -1,30 +1,28 @@
-"""The host's end of the chip's two word streams, without what moves the words: queues, random stalls, time-outs."""
+"""The host's end of the chip's two word streams, without the simulator: queues, random stalls, time-outs."""
 
 import random
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterable
+from typing import Protocol
 
-__all__ = ["ClockedPort", "HostPort"]
+__all__ = ["HostPort", "WordPort"]
 
 
-class HostPort(ABC):
-    """What a driver needs: words to the chip, and words from it."""
+class WordPort(Protocol):
+    """What a driver needs of whatever moves its host words."""
 
-    @abstractmethod
     def send(self, words: Iterable[int]) -> None:
-        """Queues words for the chip. They go out in order, as fast as the chip takes them."""
+        """Queues words for the chip, in order."""
 
-    @abstractmethod
     async def receive(self, limit: int) -> int | None:
         """The next word from the chip, or None when nothing moved in either direction for ``limit`` cycles."""
 
-    @abstractmethod
     async def wait(self, cycles: int) -> None:
         """Lets clock cycles pass; words move meanwhile."""
 
 
-class ClockedPort(HostPort):
+class HostPort(ABC):
     """Moves host words, one clock cycle at a time. A subclass carries out the cycles in its simulator.
 
     ``stall``: probability with which the host, in a cycle, offers no word, and takes none.
@@ -45,11 +43,11 @@ class ClockedPort(HostPort):
         """
 
     def send(self, words: Iterable[int]) -> None:
-        """See :meth:`HostPort.send`."""
+        """Queues words for the chip. They go out in order, as fast as the chip takes them."""
         self._out.extend(words)
 
     async def receive(self, limit: int) -> int | None:
-        """See :meth:`HostPort.receive`."""
+        """The next word from the chip, or None when nothing moved in either direction for ``limit`` cycles."""
         idle = 0
         while not self._in and idle < limit:
             moved = self._moved
@@ -58,7 +56,7 @@ class ClockedPort(HostPort):
         return self._in.popleft() if self._in else None
 
     async def wait(self, cycles: int) -> None:
-        """See :meth:`HostPort.wait`."""
+        """Lets clock cycles pass; words move meanwhile."""
         for _ in range(cycles):
             await self._tick()
 

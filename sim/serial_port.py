@@ -10,8 +10,6 @@ from hdl.config import ChipConfig
 from hdl.host import host_in_bits, host_out_bits
 from sdann.errors import ChipError
 
-from .host_port import HostPort
-
 __all__ = ["ByteChannel", "SerialPort", "open_serial"]
 
 
@@ -41,7 +39,7 @@ def open_serial(name: str, baud: int) -> ByteChannel:
     return port
 
 
-class SerialPort(HostPort):
+class SerialPort:
     """Moves host words over a line that speaks :mod:`hdl.board.serial`.
 
     ``quiet``: seconds of silence after which an answer counts as missing.

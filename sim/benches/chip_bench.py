@@ -13,12 +13,12 @@ from cocotb.triggers import FallingEdge, RisingEdge
 
 from sdann.errors import SdannError
 from sim.driver import ChipDriver
-from sim.host_port import ClockedPort
+from sim.host_port import HostPort
 from sim.session import observe, stream, trace
 from sim.workload import Workload
 
 
-class CocotbPort(ClockedPort):
+class CocotbPort(HostPort):
     """The host streams of a chip in a Verilog simulator.
 
     Signals change at the falling edge and are sampled just before the rising one, so that no simulator's order of
@@ -43,7 +43,7 @@ class CocotbPort(ClockedPort):
         self._rst.value = 0
 
     async def cycle(self, offered: int | None, taking: bool) -> tuple[bool, int | None]:
-        """See :meth:`sim.host_port.ClockedPort.cycle`. Begins and ends just after a falling edge."""
+        """See :meth:`sim.host_port.HostPort.cycle`. Begins and ends just after a falling edge."""
         if offered is not None:
             self._i_payload.value = offered
         driven = (int(offered is not None), int(taking))

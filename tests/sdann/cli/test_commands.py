@@ -39,7 +39,17 @@ def test_version(sdann):
 
 
 def test_all_commands_are_there():
-    assert list(main.commands) == ["demo", "train", "quantize", "map", "verilog", "validate", "cosim", "bench"]
+    assert list(main.commands) == [
+        "demo",
+        "train",
+        "quantize",
+        "map",
+        "verilog",
+        "registers",
+        "validate",
+        "cosim",
+        "bench",
+    ]
 
 
 @pytest.mark.parametrize(
