@@ -1,29 +1,29 @@
-"""The host bridge: turns host words into flits and register accesses, and read-out flits into host words.
+"""The host bridge: carries out host words, as flits for the network and as register accesses.
 
-It sits at the host tile's LOCAL port. Ejection (``flit_i``) is always ready: room for every read-out flit is
-reserved before it is asked for, and what was not asked for is counted and dropped.
+It sits at the host tile's LOCAL port. The way back is :mod:`hdl.returns`.
 """
 
 from amaranth.hdl import Module, Mux, Signal, unsigned
 from amaranth.lib import stream, wiring
-from amaranth.lib.fifo import SyncFIFOBuffered
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, connect, flipped
 
 from .config import ChipConfig, bits_for
 from .flit import Flit, FlitKind, payload_layouts
 from .host import (
     REGISTER_BITS,
+    ErrorCode,
     HostIn,
     HostOp,
-    HostOut,
-    HostTag,
     Register,
     RegisterPayload,
     RunState,
     host_in_bits,
     host_out_bits,
 )
-from .program import Memory, chunks_of
+from .program import Memory, address_bits, chunks_of
+from .registers import register_map
+from .returns import ReturnPath
+from .router import within_mesh
 
 __all__ = ["HostBridge"]
 
@@ -33,7 +33,28 @@ class HostBridge(wiring.Component):
 
     FLIT words wait while a run is in progress (they may pass when it is stopped, failed, paused or waiting for a
     sample); SAMPLE words wait until the input tiles' back slots are free, and are dropped and counted
-    as stray when no run is started. A READ waits for the answer to the one before it.
+    as stray when no run is started. A READ waits for the answer to the one before it. A word that no host may send is
+    dropped, counted as stray, and fails the run.
+
+    Members
+    -------
+    i, o, o_last : streams of host words; ``o_last`` marks the end of a sample's read-out or of an answer
+    flit_i, flit_o : streams of Flit
+        From and to the router.
+    sent : bit
+        ``flit_o`` is handed over in this cycle.
+    dropped : bit
+        From the router: it discarded a flit.
+    idle : bit
+        No flit is offered: the bridge's share of the barrier.
+    state, set, set_valid, get, value, sample_pending, sample_open, sample_take, readout_free, readout_missing,
+    reserve, reserve_count, stray, complaint, fresh, reset : as the sequencer's
+    registers_busy : bit
+        The bus has the register port in this cycle.
+    sample_flits : 32 bits
+        Flits of one sample.
+    window_request, window_y, window_x, window_mem, window_address, window_taken : the read window's request
+    chunk, chunk_valid, chunk_last : its answer
     """
 
     def __init__(self, config: ChipConfig) -> None:
@@ -42,11 +63,12 @@ class HostBridge(wiring.Component):
         super().__init__({
             "i": In(stream.Signature(host_in_bits(config))),
             "o": Out(stream.Signature(host_out_bits(config))),
+            "o_last": Out(1),
             "flit_i": In(stream.Signature(Flit(config))),
             "flit_o": Out(stream.Signature(Flit(config))),
+            "sent": Out(1),
             "dropped": In(1),
             "idle": Out(1),
-            # To and from the sequencer, named as there.
             "state": In(RunState),
             "set": Out(RegisterPayload()),
             "set_valid": Out(1),
@@ -60,123 +82,170 @@ class HostBridge(wiring.Component):
             "reserve": In(1),
             "reserve_count": In(count),
             "stray": Out(REGISTER_BITS),
+            "complaint": Out(ErrorCode),
+            "fresh": In(1),
+            "reset": In(1),
+            "registers_busy": In(1),
+            "sample_flits": In(REGISTER_BITS),
+            "window_request": In(1),
+            "window_y": In(bits_for(config.rows - 1)),
+            "window_x": In(bits_for(config.cols - 1)),
+            "window_mem": In(Memory),
+            "window_address": In(address_bits(config)),
+            "window_taken": Out(1),
+            "chunk": Out(payload_layouts(config)["readout"]),
+            "chunk_valid": Out(1),
+            "chunk_last": Out(1),
         })  # fmt: skip
 
     def elaborate(self, platform):
         config = self.config
         m = Module()
-        m.submodules.readouts = readouts = SyncFIFOBuffered(
-            width=payload_layouts(config)["readout"].size, depth=config.readout_depth
-        )
-        m.submodules.answers = answers = SyncFIFOBuffered(width=RegisterPayload().size, depth=4)
+        m.submodules.returns = returns = ReturnPath(config)
+        connect(m, flipped(self.flit_i), returns.flit_i)
+        connect(m, returns.o, flipped(self.o))
+        draining = self.state == RunState.CLEARING
+        m.d.comb += [
+            self.o_last.eq(returns.o_last), self.readout_free.eq(returns.free),
+            self.readout_missing.eq(returns.missing), returns.forget.eq(self.fresh), returns.draining.eq(draining),
+            self.chunk.eq(returns.chunk), self.chunk_valid.eq(returns.chunk_valid),
+            self.chunk_last.eq(returns.chunk_last),
+        ]  # fmt: skip
 
-        # -- from the host ----------------------------------------------------------------------
+        # -- words from the host ----------------------------------------------------------------
         word = Signal(HostIn(config))
         held = Signal()
         done = Signal()
         m.d.comb += self.i.ready.eq(~held | done)
         with m.If(self.i.ready):
             m.d.sync += [held.eq(self.i.valid), word.eq(self.i.payload)]
+        with m.Elif(self.reset):
+            m.d.sync += held.eq(0)  # RESET came by the bus, while a word waits here
 
         flit = word.payload.flit
         is_read = flit.kind == FlitKind.READ
-        missing = self.readout_missing
+        is_write = flit.kind == FlitKind.WRITE
         may_flit = Signal()
         m.d.comb += may_flit.eq(
             (self.state != RunState.RUNNING)
-            & (self.state != RunState.CLEARING)
+            & ~draining
             # A pending sample starts the next window at any moment.
             & ((self.state != RunState.WAITING) | ~self.sample_pending)
         )
-        may_read = Signal()
-        chunks = {memory.value: chunks_of(config, memory) for memory in Memory}
-        chunk_count = Signal(range(max(chunks.values()) + 1), init=1)
-        m.d.comb += may_read.eq((missing == 0) & (self.readout_free >= max(chunks.values())))
-        with m.Switch(flit.payload.memory.mem):
-            for memory, n in chunks.items():
-                with m.Case(memory):
-                    m.d.comb += chunk_count.eq(n)
-            with m.Default():
-                m.d.comb += chunk_count.eq(1)
         stopped = (self.state == RunState.STOPPED) | (self.state == RunState.FAILED)
         sample_ok = self.sample_open & ~self.sample_pending
+        offer, transfer = Signal(), Signal()  # the held word's flit
         discard = Signal()
-        read_sent = Signal()
+        sample_count = Signal(REGISTER_BITS)
+        nothing_due = Signal()
+        m.d.comb += nothing_due.eq(returns.missing == 0)
+        most_chunks = max(chunks_of(config, memory) for memory in Memory)
 
+        # A flit goes to a rectangle with a core in it, a READ to the tile at its corner.
+        single = (flit.dst.x0 != 0) | (flit.dst.y0 != 0)
+        inside = within_mesh(config, flit.dst) & ((flit.dst.x1 != 0) | (flit.dst.y1 != 0))
+        sound, sample_sound = Signal(), Signal()
         m.d.comb += [
-            self.flit_o.payload.eq(flit),
-            self.set.eq(word.payload.register),
-            self.get.eq(word.payload.register.address),
+            sound.eq(inside & (is_write | (is_read & single))),
+            sample_sound.eq(inside & is_write & (flit.payload.memory.mem == Memory.ACT)),
         ]
-        with m.If(is_read):  # one tile only, or the answers could not be counted
-            m.d.comb += [
-                self.flit_o.payload.dst.x1.eq(flit.dst.x0),
-                self.flit_o.payload.dst.y1.eq(flit.dst.y0),
-            ]
+        writable = Signal()
+        with m.Switch(word.payload.register.address):
+            with m.Case(*(entry.register for entry in register_map(config).values() if entry.access.writable)):
+                m.d.comb += writable.eq(1)
+
+        def refuse(code):
+            # A run that is being cleared cannot fail, so the word waits.
+            return [done.eq(~draining), discard.eq(~draining), self.complaint.eq(Mux(draining, ErrorCode.NONE, code))]
+
+        m.d.comb += [self.set.eq(word.payload.register), self.get.eq(word.payload.register.address)]
+        m.d.comb += [returns.answer.payload.address.eq(self.get), returns.answer.payload.value.eq(self.value)]
         with m.If(held):
             with m.Switch(word.op):
                 with m.Case(HostOp.FLIT):
-                    m.d.comb += [
-                        self.flit_o.valid.eq(may_flit & (~is_read | may_read)),
-                        done.eq(self.flit_o.valid & self.flit_o.ready),
-                        read_sent.eq(done & is_read),
-                    ]
+                    with m.If(sound):
+                        m.d.comb += [
+                            offer.eq(may_flit & (~is_read | (nothing_due & (returns.free >= most_chunks)))),
+                            done.eq(transfer),
+                        ]
+                    with m.Elif(may_flit):
+                        m.d.comb += refuse(ErrorCode.PROTOCOL)
                 with m.Case(HostOp.SAMPLE):
-                    m.d.comb += [
-                        discard.eq(stopped | is_read),
-                        self.flit_o.valid.eq(sample_ok & ~is_read),
-                        done.eq(discard | (self.flit_o.valid & self.flit_o.ready)),
-                    ]
+                    with m.If(stopped):
+                        m.d.comb += [discard.eq(1), done.eq(1)]
+                    with m.Elif(sample_sound):
+                        m.d.comb += [offer.eq(sample_ok), done.eq(transfer)]
+                    with m.Else():
+                        m.d.comb += refuse(ErrorCode.PROTOCOL)
                 with m.Case(HostOp.SAMPLE_END):
-                    m.d.comb += [discard.eq(stopped), done.eq(stopped | sample_ok)]
-                    with m.If(sample_ok):
+                    with m.If(stopped):
+                        m.d.comb += [discard.eq(1), done.eq(1)]
+                    with m.Elif(sample_ok & (sample_count != self.sample_flits)):
+                        m.d.comb += refuse(ErrorCode.SAMPLE)
+                    with m.Elif(sample_ok):
+                        m.d.comb += done.eq(1)
                         m.d.sync += self.sample_pending.eq(1)
                 with m.Case(HostOp.SET):
-                    m.d.comb += [self.set_valid.eq(1), done.eq(1)]
+                    with m.If(writable):
+                        m.d.comb += [self.set_valid.eq(~self.registers_busy), done.eq(~self.registers_busy)]
+                    with m.Else():
+                        m.d.comb += refuse(ErrorCode.PROTOCOL)
                 with m.Case(HostOp.GET):
-                    m.d.comb += [answers.w_en.eq(answers.w_rdy), done.eq(answers.w_rdy)]
+                    m.d.comb += [
+                        returns.answer.valid.eq(~self.registers_busy),
+                        done.eq(returns.answer.valid & returns.answer.ready),
+                    ]
+                with m.Case(HostOp.BROKEN):
+                    m.d.comb += refuse(ErrorCode.FRAMING)
                 with m.Default():
-                    m.d.comb += [discard.eq(1), done.eq(1)]
-        answer = Signal(RegisterPayload())
-        m.d.comb += [
-            answer.address.eq(self.get),
-            answer.value.eq(self.value),
-            answers.w_data.eq(answer),
-        ]
-        with m.If(self.sample_take | stopped):
+                    m.d.comb += refuse(ErrorCode.PROTOCOL)
+        with m.If(self.fresh | stopped | self.sample_take):
             m.d.sync += self.sample_pending.eq(0)
-        # A flit offered to the router is work: no barrier may pass it.
-        m.d.comb += self.idle.eq(~self.flit_o.valid)
+        with m.If(self.fresh | stopped | (done & (word.op == HostOp.SAMPLE_END))):
+            m.d.sync += sample_count.eq(0)
+        with m.Elif(transfer & (word.op == HostOp.SAMPLE)):
+            m.d.sync += sample_count.eq(sample_count + 1)
 
-        # -- from the network -------------------------------------------------------------------
-        arrived = Signal()
-        lost = Signal()
+        # -- flits to the network: the held word's, or the read window's ------------------------
+        out = self.flit_o
+        stuck, use_window, read_sent = Signal(), Signal(), Signal()
+        m.d.sync += stuck.eq(offer & ~use_window & ~out.ready)  # an offered flit stays
         m.d.comb += [
-            self.flit_i.ready.eq(1),
-            arrived.eq(self.flit_i.valid & (self.flit_i.payload.kind == FlitKind.READOUT) & (missing != 0)),
-            lost.eq(self.flit_i.valid & ~arrived),
-            readouts.w_data.eq(self.flit_i.payload.payload.readout),
-            readouts.w_en.eq(arrived),
-            self.readout_free.eq(config.readout_depth - readouts.level - missing),
+            use_window.eq(self.window_request & may_flit & nothing_due & ~stuck),
+            out.valid.eq(use_window | offer),
+            self.sent.eq(out.valid & out.ready),
+            transfer.eq(offer & ~use_window & out.ready),
+            self.window_taken.eq(use_window & out.ready),
+            read_sent.eq(self.window_taken | (transfer & is_read)),
+            out.payload.eq(flit),
+            # A flit offered to the router is work: no barrier may pass it.
+            self.idle.eq(~out.valid),
         ]
-        with m.If(stopped & (self.set_valid & (self.set.address == Register.CONTROL))):
-            m.d.sync += missing.eq(0)  # a new start forgets what a failed run did not deliver
-        with m.Else():
-            m.d.sync += missing.eq(
-                missing + Mux(self.reserve, self.reserve_count, 0) + Mux(read_sent, chunk_count, 0) - arrived
-            )
-        m.d.sync += self.stray.eq(self.stray + lost + discard + self.dropped)
+        with m.If(use_window):
+            m.d.comb += [
+                out.payload.kind.eq(FlitKind.READ),
+                out.payload.dst.x0.eq(self.window_x), out.payload.dst.x1.eq(self.window_x),
+                out.payload.dst.y0.eq(self.window_y), out.payload.dst.y1.eq(self.window_y),
+                out.payload.payload.memory.mem.eq(self.window_mem),
+                out.payload.payload.memory.addr.eq(self.window_address),
+            ]  # fmt: skip
+        with m.Elif(is_read):  # one tile only, or the answers could not be counted
+            m.d.comb += [out.payload.dst.x1.eq(flit.dst.x0), out.payload.dst.y1.eq(flit.dst.y0)]
 
-        # -- to the host ------------------------------------------------------------------------
-        # Registered, so that an offered word never changes while the host stalls.
-        out_word = Signal(HostOut(config))
-        m.d.comb += self.o.payload.eq(out_word)
-        with m.If(~self.o.valid | self.o.ready):
-            m.d.sync += [self.o.valid.eq(answers.r_rdy | readouts.r_rdy), out_word.eq(0)]
-            with m.If(answers.r_rdy):
-                m.d.comb += answers.r_en.eq(1)
-                m.d.sync += [out_word.tag.eq(HostTag.REGISTER), out_word.payload.register.eq(answers.r_data)]
-            with m.Elif(readouts.r_rdy):
-                m.d.comb += readouts.r_en.eq(1)
-                m.d.sync += [out_word.tag.eq(HostTag.READOUT), out_word.payload.readout.eq(readouts.r_data)]
+        # -- what is due ------------------------------------------------------------------------
+        chunk_count = Signal(range(most_chunks + 1), init=1)
+        with m.Switch(out.payload.payload.memory.mem):
+            for memory in Memory:
+                with m.Case(memory):
+                    m.d.comb += chunk_count.eq(chunks_of(config, memory))
+            with m.Default():
+                m.d.comb += chunk_count.eq(1)
+        m.d.comb += [
+            returns.expect.eq(Mux(read_sent, chunk_count, Mux(self.reserve, self.reserve_count, 0))),
+            returns.expect_window.eq(self.window_taken),
+        ]
+        with m.If(self.reset):
+            m.d.sync += self.stray.eq(0)
+        with m.Else():
+            m.d.sync += self.stray.eq(self.stray + returns.lost + discard + self.dropped)
         return m

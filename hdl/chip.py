@@ -5,7 +5,7 @@ with Verilog instances of one tile module and two row modules, each generated on
 little more than its tile.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from amaranth.hdl import Cat, Module, Value
 from amaranth.lib import stream, wiring
@@ -15,15 +15,24 @@ from .assembly import add_part
 from .barrier import BroadcastTree, QuiescenceTree, levels_for
 from .config import ChipConfig
 from .host import CommandWord, RunState, host_in_bits, host_out_bits
-from .host_tile import HostTile
+from .host_tile import HostTile, RegisterBus
 from .row import FIRST_ROW_MODULE, ROW_MODULE, TILE_MODULE, Row, row_signature
 from .stack import STACK_MODULE, STACK_VERILOG, RowStack, stack_parameters, stack_signature
 from .tile import Tile
 from .verilog import convert, with_support
 
-__all__ = ["CHIP_MODULE", "TILE_MODULE", "Chip", "chip_verilog"]
+__all__ = ["CHIP_MODULE", "TILE_MODULE", "Chip", "assemble", "chip_signature", "chip_verilog"]
 
 CHIP_MODULE = "sdann_chip"
+
+
+def chip_signature(config: ChipConfig) -> wiring.Signature:
+    """The ports of a chip, see :class:`Chip`."""
+    return wiring.Signature({
+        "i": In(stream.Signature(host_in_bits(config))),
+        "o": Out(stream.Signature(host_out_bits(config))),
+        "state": Out(RunState),
+    })  # fmt: skip
 
 
 class Chip(wiring.Component):
@@ -34,20 +43,21 @@ class Chip(wiring.Component):
     i, o : streams of host words (:mod:`hdl.host`)
     state : RunState
         The sequencer's state, for a status pin.
+    o_last, bus, reset : bit, RegisterBus, bit
+        With ``ports``: as the host tile's, for a port that is no word stream.
     """
 
-    def __init__(self, config: ChipConfig) -> None:
+    def __init__(self, config: ChipConfig, *, ports: bool = False) -> None:
         self.config = config
-        super().__init__({
-            "i": In(stream.Signature(host_in_bits(config))),
-            "o": Out(stream.Signature(host_out_bits(config))),
-            "state": Out(RunState),
-        })  # fmt: skip
+        self.ports = ports
+        more = {"o_last": Out(1), "bus": In(RegisterBus()), "reset": Out(1)} if ports else {}
+        super().__init__({**chip_signature(config).members, **more})
 
     def elaborate(self, platform):
         config = self.config
         m = Module()
         m.submodules.quiescence = quiescence = QuiescenceTree(inputs=config.rows)
+        m.submodules.soundness = soundness = QuiescenceTree(inputs=config.rows)
         m.submodules.broadcast = broadcast = BroadcastTree(CommandWord(config), outputs=config.rows)
         latency = broadcast.latency + quiescence.latency + 2 * levels_for(config.cols, broadcast.arity)
         # Command register and the core's own reaction take one cycle each; one more as a margin.
@@ -66,11 +76,11 @@ class Chip(wiring.Component):
             m.d.comb += [first.y.eq(0), first.command.eq(broadcast.o[0]), quiescence.i[0].eq(first.idle)]
             connect(m, host.o_east, first.i_west)
             connect(m, first.o_west, host.i_east)
-            m.d.comb += first.host_idle.eq(host.idle)
+            m.d.comb += [first.host_idle.eq(host.idle), soundness.i[0].eq(first.sound)]
             up, down = [*up, first.o_north], [*down, first.i_north]
         else:  # the host tile is all of row 0, and still as far from the sequencer as every other tile
             m.submodules.host_quiescence = alone = QuiescenceTree(inputs=config.cols)
-            m.d.comb += [alone.i[0].eq(host.idle), quiescence.i[0].eq(alone.o)]
+            m.d.comb += [alone.i[0].eq(host.idle), quiescence.i[0].eq(alone.o), soundness.i[0].eq(1)]
         if config.rows > 1:
             rows = add_part(
                 m, "rows", lambda: RowStack(config), stack_signature(config), STACK_MODULE, platform,
@@ -79,6 +89,7 @@ class Chip(wiring.Component):
             m.d.comb += [
                 rows.command.eq(Cat(broadcast.o[y] for y in range(1, config.rows))),
                 Cat(quiescence.i[y] for y in range(1, config.rows)).eq(rows.idle),
+                Cat(soundness.i[y] for y in range(1, config.rows)).eq(rows.sound),
                 rows.i_south.payload.eq(Cat(Value.cast(link.payload) for link in up)),
                 rows.i_south.valid.eq(Cat(link.valid for link in up)),
                 Cat(link.ready for link in up).eq(rows.i_south.ready),
@@ -86,7 +97,13 @@ class Chip(wiring.Component):
                 Cat(link.valid for link in down).eq(rows.o_south.valid),
                 rows.o_south.ready.eq(Cat(link.ready for link in down)),
             ]
-        m.d.comb += [host.quiescent.eq(quiescence.o), broadcast.i.eq(host.command), self.state.eq(host.state)]
+        m.d.comb += [
+            host.quiescent.eq(quiescence.o), host.sound.eq(soundness.o), broadcast.i.eq(host.command),
+            self.state.eq(host.state),
+        ]  # fmt: skip
+        if self.ports:
+            m.d.comb += [self.o_last.eq(host.o_last), self.reset.eq(host.reset)]
+            connect(m, flipped(self.bus), host.bus)
         connect(m, flipped(self.i), host.i)
         connect(m, host.o, flipped(self.o))
         return m
@@ -97,12 +114,21 @@ def chip_verilog(config: ChipConfig, *, progress: Callable[[str], None] | None =
 
     The text depends on nothing but the configuration. ``progress`` is called with the name of each part.
     """
+    return assemble(config, {CHIP_MODULE: lambda: Chip(config)}, progress)
+
+
+def assemble(
+    config: ChipConfig,
+    tops: Mapping[str, Callable[[], wiring.Component]],
+    progress: Callable[[str], None] | None = None,
+) -> str:
+    """One Verilog text of what every chip consists of, and ``tops``: by module name, components that contain a Chip."""
     parts: dict[str, Callable[[], wiring.Component]] = {TILE_MODULE: lambda: Tile(config)}
     if config.cols > 1:
         parts[FIRST_ROW_MODULE] = lambda: Row(config, first=True)
     if config.rows > 1:
         parts[ROW_MODULE] = lambda: Row(config, first=False)
-    parts[CHIP_MODULE] = lambda: Chip(config)
+    parts |= tops
     texts = []
     for name, make in parts.items():
         if progress is not None:

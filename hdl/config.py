@@ -76,8 +76,8 @@ class ChipConfig:
     """Most channel groups of a feature map."""
     stages: int = 15
     """Most pipeline stages (layers after the input stage)."""
-    queue_depth: int = 4
-    """Depth of a router's input queues, in flits."""
+    queue_depth: int = 16
+    """Depth of a router's queues, in flits (power of two); a LUT RAM of an FPGA has 16 words anyway."""
     readout_depth: int = 256
     """Depth of the host's read-out queue, in flits; bounds the read-out of one sample."""
     data_bits: int = 16

@@ -1,4 +1,7 @@
-"""The host's view: words of its two streams, and the registers of the sequencer and bridge."""
+"""The host's view: words of its two streams, register numbers, states and error codes.
+
+What the registers hold, and how they may be accessed, is in :mod:`hdl.registers`.
+"""
 
 from functools import cache
 from typing import TYPE_CHECKING
@@ -15,11 +18,14 @@ else:
     from amaranth.lib import enum
 
 __all__ = [
-    "Command", "ErrorCode", "HostIn", "HostOut", "HostOp", "HostTag", "PauseMode", "REGISTER_BITS", "Register",
-    "RunState", "host_in_bits", "host_out_bits",
+    "Command", "Control", "ErrorCode", "HostIn", "HostOut", "HostOp", "HostTag", "PROGRAM_VERSION", "PauseMode",
+    "REGISTER_BITS", "Register", "RunState", "host_in_bits", "host_out_bits",
 ]  # fmt: skip
 
 REGISTER_BITS = 32
+
+PROGRAM_VERSION = 1
+"""Version of the layouts that a program consists of (:mod:`hdl.program`, :mod:`hdl.flit`): a chip runs its own only."""
 
 
 class HostOp(enum.Enum, shape=3):  # type: ignore[call-arg]
@@ -30,6 +36,7 @@ class HostOp(enum.Enum, shape=3):  # type: ignore[call-arg]
     SAMPLE_END = 2  # the flits of one sample are complete
     SET = 3  # payload "register": write a register
     GET = 4  # payload "register": answered by a REGISTER word
+    BROKEN = 7  # what the AXI port makes of a word that was cut short; fails the run with ErrorCode.FRAMING
 
 
 class HostTag(enum.Enum, shape=1):  # type: ignore[call-arg]
@@ -39,23 +46,44 @@ class HostTag(enum.Enum, shape=1):  # type: ignore[call-arg]
     REGISTER = 1  # payload "register"
 
 
-class Register(enum.Enum, shape=4):  # type: ignore[call-arg]
-    """Registers of the host tile, 32 bits each (counters are read modulo 2^32)."""
+class Register(enum.Enum, shape=6):  # type: ignore[call-arg]
+    """Registers of the host tile, 32 bits each, by number; described in :mod:`hdl.registers`."""
 
-    CONFIG_ID = 0  # r: ChipConfig.fingerprint
-    CONTROL = 1  # w: write 1 to START (clears the state, then waits for samples), 2 to RESUME, 4 to STOP
-    STATUS = 2  # r: StatusWord
-    STEPS = 3  # rw: T of the program, 2..time_steps
-    STAGES = 4  # rw: pipeline stages after the input stage
-    READOUT_FLITS = 5  # rw: read-out flits of one sample
-    WATCHDOG = 6  # rw: longest allowed step in cycles; 0: off
-    PAUSE = 7  # rw: PauseMode
-    WINDOWS = 8  # r: windows since START
-    CYCLES = 9  # r: cycles spent in windows since START (waiting for a sample, or paused, does not count)
-    SAMPLES = 10  # r: samples accepted since START
-    STRAY = 11  # r: flits that reached the host tile and were not for it, or could not be routed there
-    BARRIERS = 12  # r: steps, partial phases and requantizations completed since START
-    PARTS = 13  # rw: partial phases per window, 0..parts - 1 (0: no fan-in is split)
+    CONFIG_ID = 0
+    CONTROL = 1
+    STATUS = 2
+    STEPS = 3
+    STAGES = 4
+    READOUT_FLITS = 5
+    WATCHDOG = 6
+    PAUSE = 7
+    WINDOWS = 8
+    CYCLES = 9
+    SAMPLES = 10
+    STRAY = 11
+    BARRIERS = 12
+    PARTS = 13
+    PROGRAM_VERSION = 14
+    PROGRAM_FLITS = 15
+    PROGRAM_CHECKSUM = 16
+    SAMPLE_FLITS = 17
+    LOADED_FLITS = 18
+    LOADED_CHECKSUM = 19
+    READ_TILE = 20
+    READ_WORD = 21
+    READ_STATUS = 22
+    READ_LOW = 23
+    READ_HIGH = 24
+
+
+class Control(enum.IntFlag):
+    """Bits of Register.CONTROL. Of several in one write, the last one in this list counts."""
+
+    RESUME = 2  # a paused run goes on
+    STOP = 4  # ends a run at once; what it left in the cores stays readable
+    START = 1  # checks the program, clears the state, then waits for samples
+    LOAD = 8  # stops, and begins a new program: forgets what was loaded, and the cores' complaints about it
+    RESET = 16  # like LOAD, and every register takes its reset value
 
 
 class RunState(enum.Enum, shape=3):  # type: ignore[call-arg]
@@ -69,13 +97,19 @@ class RunState(enum.Enum, shape=3):  # type: ignore[call-arg]
     FAILED = 5  # STATUS.error says why; START recovers
 
 
-class ErrorCode(enum.Enum, shape=3):  # type: ignore[call-arg]
+class ErrorCode(enum.Enum, shape=4):  # type: ignore[call-arg]
     """Why a run failed."""
 
     NONE = 0
     WATCHDOG = 1  # a step did not end in time
     READOUT = 2  # a valid sample's window ended with read-out flits missing
-    SETTINGS = 3  # START with STEPS, STAGES or READOUT_FLITS out of range
+    SETTINGS = 3  # START with STEPS, STAGES, PARTS or READOUT_FLITS out of range
+    VERSION = 4  # PROGRAM_VERSION is not this chip's
+    CHECKSUM = 5  # LOADED_CHECKSUM is not PROGRAM_CHECKSUM: program words were changed on their way
+    PROGRAM = 6  # LOADED_FLITS is not PROGRAM_FLITS, or a core refused a word or found it out of range
+    SAMPLE = 7  # a sample ended with another number of flits than SAMPLE_FLITS
+    PROTOCOL = 8  # a host word with an unknown operation, a flit that no host may send, or a SET that is not allowed
+    FRAMING = 9  # AXI only: a word was cut short by TLAST or TKEEP
 
 
 class PauseMode(enum.Enum, shape=2):  # type: ignore[call-arg]
@@ -102,6 +136,7 @@ class Command(enum.Enum, shape=3):  # type: ignore[call-arg]
     STEP = 2  # integrate the previous step (unless first), then emit bit-plane `plane`
     REQUANT = 3  # integrate the last step if `first`, requantize (and pool) into the next activation slot
     PARTIAL = 4  # integrate the last step if `first`; cores of part `plane` send their V to the core that adds it
+    LOAD = 5  # a new program begins: complaints about the old one's words are forgotten
 
 
 @cache

@@ -1,22 +1,22 @@
 """Router of one tile: XY routing, stateless rectangle multicast, one flit per port and cycle, two cycles a hop.
 
-Deadlock freedom: only XY turns exist (:data:`TURNS`), queues are per input port, and the copies of a fork leave one
-by one. So a queue waits only for queues further along X, then along Y, then for ejection: never in a cycle.
+Deadlock freedom: only XY turns exist (:data:`TURNS`), queues belong to one input port, and the copies of a fork leave
+one by one. So a queue waits only for queues further along X, then along Y, then for ejection: never in a cycle.
 """
 
 import enum
 from collections.abc import Mapping
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
-from amaranth.lib.fifo import SyncFIFO
 from amaranth.lib.wiring import In, Out
 
 from .config import ChipConfig, bits_for
 from .flit import Flit
+from .queue import Queue
 
-__all__ = ["TURNS", "Port", "Router", "route", "within_mesh"]
+__all__ = ["QUEUES", "TURNS", "Port", "Router", "route", "within_mesh"]
 
 
 class Port(enum.IntEnum):
@@ -39,6 +39,16 @@ TURNS: Mapping[Port, tuple[Port, ...]] = {
     Port.NORTH: (Port.LOCAL, Port.SOUTH),
 }
 """Outputs that a flit may take, by the input port where it is queued: no Y to X turn, no U-turn."""
+
+QUEUES: Mapping[Port, tuple[tuple[Port, ...], ...]] = {
+    Port.LOCAL: ((*_COLUMN, Port.EAST, Port.WEST),),
+    Port.WEST: (_COLUMN, (Port.EAST,)),
+    Port.EAST: (_COLUMN, (Port.WEST,)),
+    Port.SOUTH: ((Port.LOCAL,), (Port.NORTH,)),
+    Port.NORTH: ((Port.LOCAL,), (Port.SOUTH,)),
+}
+"""The turns of each input, grouped by the queue where a flit waits for them: what goes straight on does not wait behind
+what turns or is delivered. Figures of other groupings: docs/decisions/0007-router-queues.md."""
 
 
 def route(port: Port, dst: Any, x: Value, y: Value) -> dict[Port, Value]:
@@ -70,8 +80,10 @@ def within_mesh(config: ChipConfig, dst: Any) -> Value:
 class Router(wiring.Component):
     """Five-port router. Every output comes from a register, every input ``ready`` depends on registers only.
 
-    A flit waits in its input's queue (``queue_depth`` flits) until each output that it needs has taken a copy; the
-    outputs serve their inputs round-robin, and a turn passes on only with a transfer, so no input starves.
+    Where a flit goes is decided when it arrives. It is put into each of its input's queues (``queue_depth`` flits,
+    :data:`QUEUES`) that has an output for it, with a bit per output, and waits there until each of these outputs has
+    taken a copy. An input accepts flits while all its queues have room. The outputs serve their queues round-robin, and
+    a turn passes on only with a transfer, so no queue starves.
 
     Parameters
     ----------
@@ -90,6 +102,10 @@ class Router(wiring.Component):
 
     decide = staticmethod(route)
     """Routing function; a subclass in a test replaces it by a wrong one."""
+
+    queues = QUEUES
+    """Grouping of the turns; a subclass that is measured has another. LOCAL has one queue (malformed flits wait there
+    for their turn to be dropped)."""
 
     def __init__(self, config: ChipConfig) -> None:
         self.config = config
@@ -116,63 +132,61 @@ class Router(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        layout = Flit(self.config)
-        queues = {port: SyncFIFO(width=layout.size, depth=self.config.queue_depth) for port in Port}
-        heads: dict[Port, data.View] = {}
-        requests: dict[tuple[Port, Port], Signal] = {}
-        taken: dict[tuple[Port, Port], Signal] = {}
-
-        for source, queue in queues.items():
-            name, link = source.name.lower(), self.link_in(source)
-            m.submodules[f"queue_{name}"] = queue
-            head = heads[source] = data.View(layout, queue.r_data)
-            m.d.comb += [
-                queue.w_data.eq(link.payload),
-                queue.w_en.eq(link.valid),
-                link.ready.eq(queue.w_rdy),
-            ]
-            # Only the core can inject a malformed rectangle: neighbours pass on what was checked here.
-            sound = within_mesh(self.config, head.dst) if source is Port.LOCAL else 1
-            if source is Port.LOCAL:
-                m.d.comb += self.dropped.eq(queue.r_rdy & ~sound)
-
-            left = []  # copies that are still due after this cycle
-            for out, wanted in self.decide(source, head.dst, self.x, self.y).items():
-                turn = f"{name}_{out.name.lower()}"
-                served = Signal(name=f"served_{turn}")  # this head flit's copy has left in an earlier cycle
-                request = requests[source, out] = Signal(name=f"request_{turn}")
-                take = taken[source, out] = Signal(name=f"take_{turn}")
-                m.d.comb += request.eq(queue.r_rdy & wanted & sound & ~served)
-                m.d.sync += served.eq((served | take) & ~queue.r_en)
-                left.append(request & ~take)
-            m.d.comb += queue.r_en.eq(queue.r_rdy & ~Cat(left).any())
-
+        turns: dict[Port, list[_Turn]] = {out: [] for out in Port}
+        filled: list[Value] = [self.link_out(port).valid for port in Port]
+        for source in Port:
+            filled += self._input(m, source, turns)
         for out in Port:
-            self._output(m, out, heads, requests, taken)
-
+            self._output(m, out, turns[out])
         neighbours = [self.link_out(port) for port in Port if port is not Port.LOCAL]
-        empty = [~queue.r_rdy for queue in queues.values()] + [~self.link_out(port).valid for port in Port]
         m.d.comb += self.hop.eq(sum(link.valid & link.ready for link in neighbours))
-        m.d.comb += self.idle.eq(Cat(empty).all())
+        m.d.comb += self.idle.eq(~Cat(filled).any())
         return m
 
-    def _output(
-        self,
-        m: Module,
-        out: Port,
-        heads: dict[Port, data.View],
-        requests: dict[tuple[Port, Port], Signal],
-        taken: dict[tuple[Port, Port], Signal],
-    ) -> None:
-        """One output: round-robin choice among the inputs that can turn to it, and the link's register."""
-        name, link = out.name.lower(), self.link_out(out)
-        sources = [source for source in Port if (source, out) in requests]
-        count = len(sources)
+    def _input(self, m: Module, source: Port, turns: dict[Port, list["_Turn"]]) -> list[Value]:
+        """One input: its decision and its queues. Adds to ``turns``; returns whether each queue holds a flit."""
+        layout, link = Flit(self.config), self.link_in(source)
+        decision = self.decide(source, link.payload.dst, self.x, self.y)
+        # Only the core can inject a malformed rectangle: neighbours pass on what was checked there.
+        sound = within_mesh(self.config, link.payload.dst) if source is Port.LOCAL else 1
+        filled, rooms = [], []
+        for outs in self.queues[source]:
+            name = "_".join(port.name.lower() for port in (source, *outs))
+            word = data.StructLayout({"flit": layout, "wanted": len(outs)})
+            m.submodules[f"queue_{name}"] = queue = Queue(width=word.size, depth=self.config.queue_depth)
+            arriving, head = Signal(word, name=f"arriving_{name}"), data.View(word, queue.o.payload)
+            m.d.comb += [
+                arriving.flit.eq(link.payload),
+                arriving.wanted.eq(Cat(decision[out] & sound for out in outs)),
+                queue.i.payload.eq(arriving),
+                # Of several queues, those get the flit that have an output for it; the only one always gets it.
+                queue.i.valid.eq(link.valid & link.ready & (arriving.wanted.any() | (len(self.queues[source]) == 1))),
+            ]
+            left = []  # copies that are still due after this cycle
+            for number, out in enumerate(outs):
+                turn = _Turn(source, out, head.flit)
+                served = Signal(name=f"served_{turn.name}")  # this head flit's copy has left in an earlier cycle
+                m.d.comb += turn.request.eq(queue.o.valid & head.wanted[number] & ~served)
+                if len(outs) > 1:  # else the flit leaves with its only copy
+                    m.d.sync += served.eq((served | turn.take) & ~queue.o.ready)
+                left.append(turn.request & ~turn.take)
+                turns[out].append(turn)
+            m.d.comb += queue.o.ready.eq(~Cat(left).any())
+            if source is Port.LOCAL:
+                m.d.comb += self.dropped.eq(queue.o.valid & ~head.wanted.any())
+            filled.append(queue.o.valid)
+            rooms.append(queue.i.ready)
+        m.d.comb += link.ready.eq(Cat(rooms).all())
+        return filled
+
+    def _output(self, m: Module, out: Port, turns: list["_Turn"]) -> None:
+        """One output: round-robin choice among the queues that can turn to it, and the link's register."""
+        name, link, count = out.name.lower(), self.link_out(out), len(turns)
         last = Signal(range(count), name=f"last_{name}")  # index of the latest sender, now the last in turn
         choice = Signal(range(count), name=f"choice_{name}")
         wanting = Signal(count, name=f"wanting_{name}")
         free = Signal(name=f"free_{name}")  # the link's register is empty, or becomes so in this cycle
-        m.d.comb += wanting.eq(Cat(requests[source, out] for source in sources))
+        m.d.comb += wanting.eq(Cat(turn.request for turn in turns))
         m.d.comb += free.eq(~link.valid | link.ready)
         with m.Switch(last):
             for latest in range(count):
@@ -186,8 +200,23 @@ class Router(wiring.Component):
             m.d.sync += link.valid.eq(wanting.any())
             with m.If(wanting.any()):
                 m.d.sync += last.eq(choice)
-            with m.Switch(choice):
-                for index, source in enumerate(sources):
-                    with m.Case(index):
-                        m.d.sync += link.payload.eq(heads[source])
-                        m.d.comb += taken[source, out].eq(wanting[index])
+            m.d.sync += link.payload.eq(_select(choice, [turn.flit.as_value() for turn in turns]))
+        m.d.comb += [turn.take.eq(free & wanting[index] & (choice == index)) for index, turn in enumerate(turns)]
+
+
+def _select(index: Value, values: list[Value]) -> Value:
+    """``values[index]`` by two-way multiplexers on the bits of ``index``, with no gate to decode it."""
+    if len(values) == 1:
+        return values[0]
+    half = 1 << (len(values) - 1).bit_length() - 1
+    return Mux(index[half.bit_length() - 1], _select(index, values[half:]), _select(index, values[:half]))
+
+
+class _Turn:
+    """A queue's way to one output: the flit at the queue's head, whether it wants to go there, whether it goes."""
+
+    def __init__(self, source: Port, out: Port, flit: data.View) -> None:
+        self.name = f"{source.name.lower()}_{out.name.lower()}"
+        self.flit = flit
+        self.request = Signal(name=f"request_{self.name}")
+        self.take = Signal(name=f"take_{self.name}")

@@ -49,6 +49,7 @@ def row_signature(config: ChipConfig, *, first: bool) -> wiring.Signature:
         "y": In(bits_for(config.rows - 1)),
         "command": In(CommandWord(config)),
         "idle": Out(1),
+        "sound": Out(1),
     }
     if first:
         members |= {"i_west": In(flits), "o_west": Out(flits), "host_idle": In(1)}
@@ -71,8 +72,9 @@ class Row(wiring.Component):
         Links to the host tile (first row only).
     y : bits
         The row's coordinate.
-    command, idle : CommandWord, bit
-        The row's branches of the broadcast and quiescence trees; ``latency`` (attribute) cycles each.
+    command, idle, sound : CommandWord, bits
+        The row's branches of the broadcast and quiescence trees, and of a tree like the latter that says that no core
+        complains about its program.
     host_idle : bit
         The host tile's flag, on an equal footing with the row's tiles (first row only).
     """
@@ -88,7 +90,8 @@ class Row(wiring.Component):
         # Trees of `cols` leaves in every row, so that all rows have one latency.
         m.submodules.broadcast = broadcast = BroadcastTree(CommandWord(config), outputs=config.cols)
         m.submodules.quiescence = quiescence = QuiescenceTree(inputs=config.cols)
-        m.d.comb += [broadcast.i.eq(self.command), self.idle.eq(quiescence.o)]
+        m.submodules.soundness = soundness = QuiescenceTree(inputs=config.cols)
+        m.d.comb += [broadcast.i.eq(self.command), self.idle.eq(quiescence.o), self.sound.eq(soundness.o)]
         tiles: list[Any] = []
         for x in range(int(first), config.cols):
             links = {"i_west": tiles[-1].o_east, "o_west": tiles[-1].i_east} if tiles else {}
@@ -100,6 +103,7 @@ class Row(wiring.Component):
                 tile.y.eq(self.y),
                 tile.command.eq(broadcast.o[x]),
                 quiescence.i[x].eq(tile.idle),
+                soundness.i[x].eq(tile.sound),
             ]
             tiles.append(tile)
         width = flit_bits(config)
@@ -121,5 +125,5 @@ class Row(wiring.Component):
         if first:
             connect(m, flipped(self.i_west), tiles[0].i_west)
             connect(m, tiles[0].o_west, flipped(self.o_west))
-            m.d.comb += quiescence.i[0].eq(self.host_idle)
+            m.d.comb += [quiescence.i[0].eq(self.host_idle), soundness.i[0].eq(1)]
         return m

@@ -7,7 +7,7 @@ finished. See docs/chip.md.
 
 from typing import TYPE_CHECKING
 
-from amaranth.hdl import Cat, Const, Module, Signal, unsigned
+from amaranth.hdl import Cat, Const, Module, Signal, Value, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -16,6 +16,7 @@ from .host import (
     REGISTER_BITS,
     Command,
     CommandWord,
+    Control,
     ErrorCode,
     PauseMode,
     Register,
@@ -23,6 +24,7 @@ from .host import (
     RunState,
     StatusWord,
 )
+from .registers import reset_value
 
 if TYPE_CHECKING:  # Amaranth has no type stubs; its enumerations look like the standard library's
     import enum
@@ -30,8 +32,6 @@ else:
     from amaranth.lib import enum
 
 __all__ = ["Sequencer"]
-
-START, RESUME, STOP = 0, 1, 2  # bits of Register.CONTROL
 
 
 class Phase(enum.Enum, shape=4):  # type: ignore[call-arg]
@@ -47,6 +47,7 @@ class Phase(enum.Enum, shape=4):  # type: ignore[call-arg]
     BARRIER = 7
     PAUSED = 8
     RESUMED = 9
+    CHECK = 10
 
 
 class Sequencer(wiring.Component):
@@ -84,6 +85,13 @@ class Sequencer(wiring.Component):
         Pulse: reserve that many entries for one sample's read-out.
     stray : 32 bits
         The bridge's count of stray flits.
+    refusal : ErrorCode
+        Why the loaded program may not run, or NONE: looked at after START and before every window.
+    complaint : ErrorCode
+        Pulse: what the bridge has against a host word, else NONE.
+    begin, fresh, reset : bits
+        Pulses: a new program begins (LOAD, RESET); nothing of an earlier run is wanted any more (these, and START);
+        RESET.
     """
 
     def __init__(self, config: ChipConfig, *, round_trip: int) -> None:
@@ -108,6 +116,11 @@ class Sequencer(wiring.Component):
             "reserve": Out(1),
             "reserve_count": Out(count),
             "stray": In(REGISTER_BITS),
+            "refusal": In(ErrorCode),
+            "complaint": In(ErrorCode),
+            "begin": Out(1),
+            "fresh": Out(1),
+            "reset": Out(1),
         })  # fmt: skip
 
     def elaborate(self, platform):
@@ -115,8 +128,8 @@ class Sequencer(wiring.Component):
         m = Module()
 
         # -- registers --------------------------------------------------------------------------
-        steps = Signal(range(config.time_steps + 1), init=config.time_steps)
-        stages = Signal(range(config.stages + 1), init=1)
+        steps = Signal(range(config.time_steps + 1), init=reset_value(config, Register.STEPS))
+        stages = Signal(range(config.stages + 1), init=reset_value(config, Register.STAGES))
         parts = Signal(range(config.parts))
         readout_flits = Signal.like(self.reserve_count)
         watchdog = Signal(REGISTER_BITS)
@@ -129,12 +142,18 @@ class Sequencer(wiring.Component):
         bad = Signal(4)  # which of STEPS, STAGES, READOUT_FLITS, PARTS holds a refused value
         m.d.comb += settings_ok.eq(bad == 0)
 
-        start, resume, stop = Signal(), Signal(), Signal()
+        start, resume, stop, load, reset = (Signal(name=n) for n in ("start", "resume", "stop", "load", "reset"))
+        loading = Signal()  # the cores are told of a new program when they are quiet
+        m.d.comb += [self.begin.eq(load | reset), self.fresh.eq(self.begin | start), self.reset.eq(reset)]
         value = self.set.value
         with m.If(self.set_valid):
             with m.Switch(self.set.address):
                 with m.Case(Register.CONTROL):
-                    m.d.comb += [start.eq(value[START]), resume.eq(value[RESUME]), stop.eq(value[STOP])]
+                    for pulse, bit in (
+                        (start, Control.START), (resume, Control.RESUME), (stop, Control.STOP), (load, Control.LOAD),
+                        (reset, Control.RESET),
+                    ):  # fmt: skip
+                        m.d.comb += pulse.eq((value & bit.value).any())
                 with m.Case(Register.STEPS):
                     m.d.sync += [steps.eq(value), bad[0].eq((value < 2) | (value > config.time_steps))]
                 with m.Case(Register.STAGES):
@@ -206,14 +225,27 @@ class Sequencer(wiring.Component):
         with m.Switch(phase):
             with m.Case(Phase.STOPPED):
                 pass  # START is handled below, from every state
-            with m.Case(Phase.CLEAR):  # wait for flits that are still on their way, then clear
+            with m.Case(Phase.CLEAR):  # wait for flits that are still on their way
                 with m.If(reached):
-                    m.d.sync += issue(Command.CLEAR)
+                    m.d.sync += blank.eq(self.round_trip)  # a core may still be checking the last word
+                    m.d.sync += phase.eq(Phase.CHECK)
+            with m.Case(Phase.CHECK):
+                with m.If(reached):
                     m.d.sync += phase.eq(Phase.CLEARED)
+                    with m.If(loading):
+                        m.d.sync += issue(Command.LOAD)
+                    with m.Elif(self.refusal == ErrorCode.NONE):
+                        m.d.sync += issue(Command.CLEAR)
+                    with m.Else():
+                        m.d.sync += fail(self.refusal)
+                        m.d.sync += phase.eq(Phase.STOPPED)
             with m.Case(Phase.CLEARED):
                 with m.If(reached):
                     m.d.sync += state.eq(RunState.WAITING)
                     m.d.sync += phase.eq(Phase.WAIT)
+                    with m.If(loading):
+                        m.d.sync += [loading.eq(0), state.eq(RunState.STOPPED)]
+                        m.d.sync += phase.eq(Phase.STOPPED)
             with m.Case(Phase.WAIT):  # nothing in the pipeline; restart the blanking until a sample is complete
                 m.d.sync += blank.eq(self.round_trip)
                 with m.If(self.sample_pending):
@@ -226,6 +258,9 @@ class Sequencer(wiring.Component):
                 with m.If(valid_next == 0):
                     m.d.sync += [state.eq(RunState.WAITING), valid.eq(0)]
                     m.d.sync += phase.eq(Phase.WAIT)
+                with m.Elif(self.refusal != ErrorCode.NONE):
+                    m.d.sync += fail(self.refusal)
+                    m.d.sync += phase.eq(Phase.STOPPED)
                 with m.Elif(~valid_next.bit_select(stages, 1) | (self.readout_free >= readout_flits)):
                     m.d.comb += self.reserve.eq(valid_next.bit_select(stages, 1))
                     m.d.sync += [
@@ -282,22 +317,28 @@ class Sequencer(wiring.Component):
                 m.d.sync += issue_step(step + 1, 0)
                 m.d.sync += phase.eq(Phase.BARRIER)
 
-        with m.If(stop | start):
+        with m.If((self.complaint != ErrorCode.NONE) & (state != RunState.FAILED)):
+            m.d.sync += fail(self.complaint)
+            m.d.sync += phase.eq(Phase.STOPPED)
+        with m.If(stop | self.fresh):
             m.d.sync += [
                 valid.eq(0), sample_in.eq(0), taking.eq(0), step.eq(0), part.eq(0), requanting.eq(0),
                 error.eq(ErrorCode.NONE), state.eq(RunState.STOPPED),
             ]  # fmt: skip
             m.d.sync += phase.eq(Phase.STOPPED)
-            with m.If(start & settings_ok):
+            with m.If(self.begin | (start & settings_ok)):
                 m.d.sync += [
-                    state.eq(RunState.CLEARING), blank.eq(self.round_trip),
+                    state.eq(RunState.CLEARING), blank.eq(self.round_trip), loading.eq(self.begin),
                     windows.eq(0), cycles.eq(0), samples.eq(0), barriers.eq(0),
                 ]  # fmt: skip
                 m.d.sync += phase.eq(Phase.CLEAR)
             with m.Elif(start):
                 m.d.sync += [error.eq(ErrorCode.SETTINGS), state.eq(RunState.FAILED)]
 
-        with m.If(running & (state == RunState.RUNNING)):
+        with m.If(reset):
+            settings = (steps, stages, parts, readout_flits, watchdog, pause, bad)
+            m.d.sync += [Value.cast(signal).eq(Value.cast(signal).init) for signal in settings]
+        with m.If(running & (state == RunState.RUNNING) & ~self.fresh):
             m.d.sync += cycles.eq(cycles + 1)
 
         # -- register reads ---------------------------------------------------------------------

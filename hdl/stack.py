@@ -25,6 +25,7 @@ module sdann_row_stack #(
   input rst,
   input [ROWS*COMMAND-1:0] command,
   output [ROWS-1:0] idle,
+  output [ROWS-1:0] sound,
   input [LINK-1:0] i_south__payload,
   input [COLS-1:0] i_south__valid,
   output [COLS-1:0] i_south__ready,
@@ -53,7 +54,7 @@ module sdann_row_stack #(
     for (k = 0; k < ROWS; k = k + 1) begin : rows
       localparam [Y-1:0] ROW = k + 1;
       sdann_row row (
-        .clk(clk), .rst(rst), .y(ROW), .command(command[k*COMMAND +: COMMAND]), .idle(idle[k]),
+        .clk(clk), .rst(rst), .y(ROW), .command(command[k*COMMAND +: COMMAND]), .idle(idle[k]), .sound(sound[k]),
         .i_south__payload(up_payload[k]), .i_south__valid(up_valid[k]), .i_south__ready(up_ready[k]),
         .o_south__payload(down_payload[k]), .o_south__valid(down_valid[k]), .o_south__ready(down_ready[k]),
         .o_north__payload(up_payload[k+1]), .o_north__valid(up_valid[k+1]), .o_north__ready(up_ready[k+1]),
@@ -84,6 +85,7 @@ def stack_signature(config: ChipConfig) -> wiring.Signature:
         "o_south": Out(links),
         "command": In(CommandWord(config).size * (config.rows - 1)),
         "idle": Out(config.rows - 1),
+        "sound": Out(config.rows - 1),
     })  # fmt: skip
 
 
@@ -94,7 +96,7 @@ class RowStack(wiring.Component):
     -------
     i_south, o_south : link bundles to the first row (:func:`hdl.row.link_bundle`)
     command : one CommandWord per row, row 1 lowest
-    idle : one flag per row
+    idle, sound : one flag per row each
     """
 
     def __init__(self, config: ChipConfig) -> None:
@@ -106,7 +108,7 @@ class RowStack(wiring.Component):
         m = Module()
         signature = row_signature(config, first=False)
         below_out, below_in = wiring.flipped(self.i_south), wiring.flipped(self.o_south)
-        flags = []
+        flags, sounds = [], []
         for index in range(config.rows - 1):
             links = {"i_south": below_out, "o_south": below_in}
             row = add_part(
@@ -115,6 +117,7 @@ class RowStack(wiring.Component):
             command = self.command.word_select(index, CommandWord(config).size)
             m.d.comb += [row.y.eq(index + 1), row.command.eq(command)]
             flags.append(row.idle)
+            sounds.append(row.sound)
             below_out, below_in = row.o_north, row.i_north
-        m.d.comb += self.idle.eq(Cat(flags))
+        m.d.comb += [self.idle.eq(Cat(flags)), self.sound.eq(Cat(sounds))]
         return m

@@ -30,6 +30,7 @@ def tile_signature(config: ChipConfig) -> wiring.Signature:
         "x": In(bits_for(config.cols - 1)),
         "command": In(CommandWord(config)),
         "idle": Out(1),
+        "sound": Out(1),
     })  # fmt: skip
 
 
@@ -46,6 +47,8 @@ class Tile(wiring.Component):
         From the broadcast tree.
     idle : bit
         No flit, no pending work: to the quiescence tree.
+    sound : bit
+        The core has nothing against its program.
     """
 
     def __init__(self, config: ChipConfig) -> None:
@@ -65,7 +68,7 @@ class Tile(wiring.Component):
             router.y.eq(self.y), router.x.eq(self.x), core.y.eq(self.y), core.x.eq(self.x),
             core.command.eq(self.command),
             core.hop.eq(sum(self._hops())), core.dropped.eq(router.dropped),
-            self.idle.eq(router.idle & core.idle),
+            self.idle.eq(router.idle & core.idle), self.sound.eq(~core.fault),
         ]  # fmt: skip
         return m
 

@@ -1,7 +1,7 @@
 """The chip's driver: speaks the host protocol of :mod:`hdl.host`, whatever moves the words.
 
 The same code drives the chip in Amaranth's simulator and, under cocotb, in Verilator and Icarus; a
-:class:`sim.host_port.HostPort` moves the words in each.
+:class:`sim.host_port.WordPort` moves the words in each.
 """
 
 from collections.abc import Sequence
@@ -11,8 +11,9 @@ import numpy as np
 from hdl.config import ChipConfig
 from hdl.flit import FlitKind
 from hdl.host import (
+    PROGRAM_VERSION,
+    Control,
     ErrorCode,
-    HostIn,
     HostOp,
     HostOut,
     HostTag,
@@ -20,21 +21,21 @@ from hdl.host import (
     Register,
     RunState,
     StatusWord,
+    host_in_bits,
 )
-from hdl.pack import fields, pack, unpack
-from hdl.program import Memory, chunks_of, memory_depths
+from hdl.pack import fields, unpack
+from hdl.program import Memory, chunks_of
 from sdann.errors import ChipError
 from sdann.graph import IntArray
 from sdann.mapper import ProgramImage
 
-from .host_port import HostPort
+from .complaints import explain
+from .host_port import WordPort
+from .program import Core, HostWords, checksum, program_words
 
 __all__ = ["ChipDriver", "ChipError", "ChipTimeoutError", "Core"]
 
-Core = tuple[int, int]
-"""(y, x) of a tile."""
-
-START, RESUME, STOP = 1, 2, 4  # values of Register.CONTROL
+START, RESUME, STOP = Control.START.value, Control.RESUME.value, Control.STOP.value
 POLL_CYCLES = 32
 
 
@@ -46,21 +47,23 @@ class ChipDriver:
     """Loads a program image, sends samples, reads results.
 
     ``answer_limit``: cycles without any movement after which an answer counts as missing. ``step_limit``: the chip's
-    own
-    watchdog, cycles per step.
+    own watchdog, cycles per step.
     """
 
     def __init__(
-        self, port: HostPort, image: ProgramImage, *, answer_limit: int = 20_000, step_limit: int = 1_000_000
+        self, port: WordPort, image: ProgramImage, *, answer_limit: int = 20_000, step_limit: int = 1_000_000
     ) -> None:
         self.port = port
         self.image = image
         self.config: ChipConfig = image.config
         self.answer_limit = answer_limit
         self.step_limit = step_limit
-        self._in, self._out = HostIn(self.config), HostOut(self.config)
-        self._in_fields, self._out_fields = fields(self._in), fields(self._out)
+        self.words = HostWords(self.config)
+        self._out = HostOut(self.config)
+        self._out_fields = fields(self._out)
         self._status = StatusWord(self.config)
+        self.written: dict[Register, int] = {}
+        """The last value written to each register."""
         self.readouts: list[dict[str, int]] = []
         """Read-out payloads that arrived and were not asked for by a READ: the last layer's results."""
 
@@ -75,60 +78,25 @@ class ChipDriver:
         return self.image.manifest.registers.READOUT_FLITS
 
     @property
+    def word_bits(self) -> int:
+        """Width of a host word."""
+        return host_in_bits(self.config)
+
+    @property
     def readout_cores(self) -> list[Core]:
         """Tiles that send the read-out."""
         return [(core.y, core.x) for core in self.image.holders(self.image.output_layer.name)]
-
-    # -- words ----------------------------------------------------------------------------------
-
-    def _word(self, op: HostOp, **values: object) -> int:
-        return pack(self._in, {"op": op} | {k.replace("__", "."): v for k, v in values.items()}, self._in_fields)
-
-    def _memory_flit(
-        self,
-        op: HostOp,
-        core: Core,
-        kind: FlitKind,
-        memory: Memory,
-        address: int,
-        chunk: int = 0,
-        last: int = 0,
-        data: int = 0,
-    ) -> int:
-        y, x = core
-        flit = "payload.flit."
-        return pack(
-            self._in,
-            {
-                "op": op, flit + "kind": kind,
-                flit + "dst.x0": x, flit + "dst.x1": x, flit + "dst.y0": y, flit + "dst.y1": y,
-                flit + "payload.memory.mem": memory, flit + "payload.memory.addr": address,
-                flit + "payload.memory.chunk": chunk, flit + "payload.memory.last": last,
-                flit + "payload.memory.data": data,
-            },
-            self._in_fields,
-        )  # fmt: skip
-
-    def write_words(self, core: Core, memory: Memory, address: int, word: int, op: HostOp = HostOp.FLIT) -> list[int]:
-        """The host words that write one memory word, chunk by chunk."""
-        count, width = chunks_of(self.config, memory), self.config.data_bits
-        return [
-            self._memory_flit(
-                op, core, FlitKind.WRITE, memory, address, chunk, int(chunk == count - 1),
-                (word >> (chunk * width)) & ((1 << width) - 1),
-            )
-            for chunk in range(count)
-        ]  # fmt: skip
 
     # -- registers ------------------------------------------------------------------------------
 
     def set(self, register: Register, value: int) -> None:
         """Writes a register (in order with everything else that is sent)."""
-        self.port.send([self._word(HostOp.SET, payload__register__address=register, payload__register__value=value)])
+        self.written[register] = value
+        self.port.send([self.words.word(HostOp.SET, register__address=register, register__value=value)])
 
     async def get(self, register: Register) -> int:
         """Reads a register. Read-outs that arrive meanwhile are kept in :attr:`readouts`."""
-        self.port.send([self._word(HostOp.GET, payload__register__address=register)])
+        self.port.send([self.words.word(HostOp.GET, register__address=register)])
         while True:
             word = await self._receive(f"register {register.name}")
             if word["tag"] == HostTag.REGISTER.value:
@@ -159,7 +127,7 @@ class ChipDriver:
     async def read_words(self, core: Core, memory: Memory, addresses: Sequence[int]) -> list[int]:
         """Memory words of one core. The run must be stopped, paused, failed or waiting for a sample."""
         count, width = chunks_of(self.config, memory), self.config.data_bits
-        self.port.send(self._memory_flit(HostOp.FLIT, core, FlitKind.READ, memory, a) for a in addresses)
+        self.port.send(self.words.memory_flit(HostOp.FLIT, core, FlitKind.READ, memory, a) for a in addresses)
         words = []
         for address in addresses:
             value = 0
@@ -179,56 +147,75 @@ class ChipDriver:
     # -- program and run ------------------------------------------------------------------------
 
     async def load(self) -> None:
-        """Checks that the chip is the one that the image was made for, then writes program and settings."""
+        """Checks that the chip is the one that the image was made for, then writes program and settings.
+
+        Raises :class:`ChipError` when the chip refuses a word.
+        """
         identity = await self.get(Register.CONFIG_ID)
         if identity != self.config.fingerprint:
             raise ChipError(
                 f"the image is for chip configuration {self.config.fingerprint:#010x} ({self.config.name}), "
                 f"this chip is {identity:#010x}; map the network again for this chip"
             )
-        depths = memory_depths(self.config)
-        for core in self.config.cores:
-            programmed = core in self.image.memories
-            for memory in self.image.memories[core] if programmed else (Memory.CORE,):
-                for address, word in enumerate(self.image.words(core, memory) if programmed else [0]):
-                    self.port.send(self.write_words(core, memory, address, word))
-            # What the program does not use is switched off: memories come up unknown, or hold an earlier program.
-            used = len(self.image.memories[core][Memory.EDGE]) if programmed else 0
-            for address in range(used, depths[Memory.EDGE]):
-                self.port.send(self.write_words(core, Memory.EDGE, address, 0))
-        self.set(Register.STEPS, self.image.time_steps)
-        self.set(Register.STAGES, self.stages)
-        self.set(Register.READOUT_FLITS, self.readout_flits)
-        self.set(Register.PARTS, self.image.manifest.registers.PARTS)
-        self.set(Register.WATCHDOG, self.step_limit)
-
-    async def start(self, pause: PauseMode = PauseMode.NONE) -> None:
-        """Clears the chip's state and starts a run; raises :class:`ChipError` when the chip refuses."""
-        self.readouts.clear()
-        self.set(Register.PAUSE, pause.value)
-        self.set(Register.CONTROL, START)
+        self.set(Register.CONTROL, Control.LOAD.value)
+        words = list(program_words(self.image))
+        self.port.send(words)
+        sample_flits = chunks_of(self.config, Memory.ACT) * sum(
+            self.image.word_count((core.y, core.x), Memory.ACT)
+            for core in self.image.holders(self.image.input_layer.name)
+        )
+        for register, value in {
+            Register.PROGRAM_VERSION: PROGRAM_VERSION,
+            Register.PROGRAM_FLITS: len(words),
+            Register.PROGRAM_CHECKSUM: checksum(self.config, words),
+            Register.SAMPLE_FLITS: sample_flits,
+            Register.STEPS: self.image.time_steps,
+            Register.STAGES: self.stages,
+            Register.READOUT_FLITS: self.readout_flits,
+            Register.PARTS: self.image.manifest.registers.PARTS,
+            Register.WATCHDOG: self.step_limit,
+        }.items():
+            self.set(register, value)
         await self.check()
 
+    async def start(self, pause: PauseMode = PauseMode.NONE) -> None:
+        """Checks the program, clears the chip's state and starts a run; raises :class:`ChipError` when the chip
+        refuses.
+        """
+        self.set(Register.PAUSE, pause.value)
+        self.set(Register.CONTROL, START)
+        await self._cleared()
+        self.readouts.clear()  # of an earlier run
+
+    async def reset(self) -> None:
+        """Brings the chip back to its state after power-up (memories excepted), whatever it was doing."""
+        self.set(Register.CONTROL, Control.RESET.value)
+        await self._cleared()
+        self.readouts.clear()
+
+    async def _cleared(self) -> None:
+        for _ in range(self.step_limit):
+            if await self.check() != RunState.CLEARING:
+                return
+            await self.port.wait(POLL_CYCLES)
+        raise ChipTimeoutError(f"the chip is still being cleared after {self.step_limit} polls")
+
     async def check(self) -> RunState:
-        """The run state; a failed run raises :class:`ChipError` with step and cause."""
+        """The run state; a failed run raises :class:`ChipError` with window, step, cause and remedy."""
         state, error, step, missing = await self.status()
         if state == RunState.FAILED:
             window = await self.get(Register.WINDOWS)
-            cause = {
-                ErrorCode.WATCHDOG: f"the step did not end within {self.step_limit} cycles",
-                ErrorCode.READOUT: f"{missing} of {self.readout_flits} read-out flits did not arrive, "
-                f"expected from tiles {self.readout_cores}",
-                ErrorCode.SETTINGS: "STEPS, STAGES or READOUT_FLITS is out of the chip's range",
-            }.get(error, f"error {error.name}")
-            raise ChipError(f"the run failed in window {window}, step {step}: {cause}")
+            raise ChipError(
+                f"the run failed in window {window}, step {step}: {await explain(self, error, missing)} [{error.name}]"
+            )
         return state
 
     def send_sample(self, sample: IntArray) -> None:
         """Queues one sample, [C, H, W] integers of T bits."""
         for core, words in self.image.encode_sample(sample).items():
             for address, word in words:
-                self.port.send(self.write_words(core, Memory.ACT, address, word, HostOp.SAMPLE))
-        self.port.send([self._word(HostOp.SAMPLE_END)])
+                self.port.send(self.words.write(core, Memory.ACT, address, word, HostOp.SAMPLE))
+        self.port.send([self.words.word(HostOp.SAMPLE_END)])
 
     async def wait_for(self, wanted: RunState) -> None:
         """Polls until the run is in that state. The chip's watchdog bounds each step; this bounds their number."""

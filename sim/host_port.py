@@ -4,8 +4,22 @@ import random
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterable
+from typing import Protocol
 
-__all__ = ["HostPort"]
+__all__ = ["HostPort", "WordPort"]
+
+
+class WordPort(Protocol):
+    """What a driver needs of whatever moves its host words."""
+
+    def send(self, words: Iterable[int]) -> None:
+        """Queues words for the chip, in order."""
+
+    async def receive(self, limit: int) -> int | None:
+        """The next word from the chip, or None when nothing moved in either direction for ``limit`` cycles."""
+
+    async def wait(self, cycles: int) -> None:
+        """Lets clock cycles pass; words move meanwhile."""
 
 
 class HostPort(ABC):

@@ -8,8 +8,9 @@ from ..config import ChipConfig, bits_for
 from ..flit import Flit, FlitKind
 from ..host import Command, CommandWord
 from ..program import Readout
-from .accumulate import Accumulator, popcount
+from .accumulate import Accumulator
 from .address import AddressSetup
+from .check import CHECKED, ProgramCheck
 from .counters import Counters
 from .emit import Emitter
 from .load import Loader
@@ -40,6 +41,8 @@ class Core(wiring.Component):
         A pulse of one cycle.
     idle : bit
         Nothing is under way, and all flits of earlier work were handed over. Low from the cycle after a command.
+    fault : bit
+        The program has a word that this core finds out of range or could not take, see :class:`ProgramCheck`.
     hop, dropped : numbers
         From the router: flits sent to neighbours, and discarded, in this cycle.
     """
@@ -53,6 +56,7 @@ class Core(wiring.Component):
             "x": In(bits_for(config.cols - 1)),
             "command": In(CommandWord(config)),
             "idle": Out(1),
+            "fault": Out(1),
             "hop": In(3),
             "dropped": In(1),
         })  # fmt: skip
@@ -68,6 +72,7 @@ class Core(wiring.Component):
         m.submodules.ring = ring = Ring(config)
         m.submodules.emitter = emitter = Emitter(config)
         m.submodules.loader = loader = Loader(config)
+        m.submodules.check = check = ProgramCheck(config)
         m.submodules.responder = responder = Responder(config)
         m.submodules.counters = counters = Counters(config)
         core = storage.core
@@ -167,6 +172,13 @@ class Core(wiring.Component):
             responder.grant.eq(quiet & ~(passing | emit_wanted | emitter.busy)), responder.counted.eq(counters.taken),
             accumulator.first.eq(first),
         ]  # fmt: skip
+        m.d.comb += [
+            check.chunk.eq(loader.i.payload), check.chunk_valid.eq(loader.i.valid), check.rejected.eq(loader.rejected),
+            check.en.eq(loader.en), check.mem.eq(loader.mem), check.address.eq(loader.address),
+            *(check.words[memory.name.lower()].eq(loader.word(memory)) for memory in CHECKED),
+            check.clear.eq(ring.clear), check.load.eq(command.op == Command.LOAD),
+            self.fault.eq(check.fault),
+        ]  # fmt: skip
         connect(m, setup.o, accumulator.i)
         connect_memories(m, config, storage, setup, accumulator, membrane, pool, ring, emitter, loader, responder)
         counted = Signal(config.counter_bits)  # all chunks of an answer come from one moment
@@ -194,7 +206,7 @@ class Core(wiring.Component):
 
         m.d.comb += [
             counters.sops.eq(accumulator.sops),
-            counters.spikes_in.eq(Mux(setup.accepted, popcount(setup.spikes_mask), 0)),
+            counters.spikes_in.eq(setup.spikes),
             counters.spikes_out.eq(emitter.spikes),
             counters.saturations.eq(membrane.saturated), counters.overflow.eq(membrane.saturated.any()),
             counters.rejected.eq(

@@ -30,7 +30,7 @@ def _connect_reads(m, config, storage, setup, accumulator, membrane, pool, ring,
         storage.edge_address.eq(Mux(asked, where, setup.edge_address)), storage.edge_en.eq(asked | setup.edge_en),
         storage.route_address.eq(Mux(asked, where, emitter.route_address)),
         storage.requant_address.eq(Mux(asked, where, membrane.requant_address)),
-        storage.weight_address.eq(Mux(asked, where, accumulator.weight_address)),
+        storage.weight_address.eq(Mux(asked, where, accumulator.weight_address[0])),
         storage.isum_address.eq(
             Mux(asked, where, Mux(membrane.busy, membrane.isum_address, accumulator.read_address))
         ),
@@ -38,11 +38,16 @@ def _connect_reads(m, config, storage, setup, accumulator, membrane, pool, ring,
         storage.membrane_address.eq(Mux(pool.busy, pool.address, membrane.address)),
         storage.act_address.eq(emitter.word_address), storage.act_en.eq(emitter.word_en),
         setup.edge.eq(storage.edge_read), emitter.route.eq(storage.route_read),
-        membrane.requant.eq(storage.requant_read), accumulator.weight.eq(storage.weight_read),
+        membrane.requant.eq(storage.requant_read), accumulator.weight[0].eq(storage.weight_read),
         accumulator.read.eq(storage.isum_read), membrane.current.eq(storage.isum_part),
         membrane.membrane.eq(storage.membrane_read), pool.membrane.eq(storage.membrane_read),
         emitter.word.eq(storage.act_read), responder.data.core.eq(storage.core),
     ]  # fmt: skip
+    if config.weight_ports == 2:
+        m.d.comb += [
+            storage.weight_b_address.eq(accumulator.weight_address[1]),
+            accumulator.weight[1].eq(storage.weight_b_read),
+        ]
     with m.If(responder.port):
         m.d.comb += [
             storage.membrane_address.eq(Cat(responder.sub[: sub_bits(config)], where)),
@@ -91,9 +96,10 @@ def _connect_writes(m, config, storage, accumulator, membrane, pool, ring, loade
         storage.membrane_write_en.eq(membrane.write_en), storage.membrane_write_address.eq(membrane.write_address),
         storage.membrane_write.eq(membrane.write),
         storage.isum_write_address.eq(membrane.isum_clear_address), storage.isum_write_en.eq(membrane.isum_clear),
+        storage.isum_write.eq(accumulator.write),  # zero unless the accumulator writes: what a pass wants
     ]  # fmt: skip
     with m.If(accumulator.write_en):
         m.d.comb += [
             storage.isum_write_address.eq(accumulator.write_address),
-            storage.isum_write_en.eq(1), storage.isum_write.eq(accumulator.write),
+            storage.isum_write_en.eq(1),
         ]  # fmt: skip

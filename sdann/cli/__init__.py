@@ -6,11 +6,14 @@ import click
 
 from .assemble import assemble_command
 from .bench import bench_command
+from .board import board_command
 from .cosim import cosim_command
 from .demo import demo_command
+from .fpga import fpga_command
 from .map import map_command
 from .paper import paper_command
 from .quantize import quantize_command
+from .registers import registers_command
 from .train import train_command
 from .validate import validate_command
 from .verilog import verilog_command
@@ -47,6 +50,6 @@ def main() -> None:
 
 for _command in (
     demo_command, zoo_command, train_command, quantize_command, map_command, assemble_command, verilog_command,
-    validate_command, cosim_command, paper_command, bench_command,
+    registers_command, validate_command, cosim_command, fpga_command, board_command, paper_command, bench_command,
 ):  # fmt: skip
     main.add_command(_command)

@@ -13,8 +13,12 @@ if TYPE_CHECKING:
     from sdann.quantize import QuantizeReport
     from sdann.results import Figure
     from sdann.stages import StageResult
+    from sim.traffic.sweep import Curve
 
-__all__ = ["figure_text", "layer_table", "map_rows", "map_text", "quantize_table", "stage_text", "zoo_table"]
+__all__ = [
+    "figure_text", "layer_table", "load_table", "map_rows", "map_text", "quantize_table", "stage_text", "table",
+    "zoo_table",
+]  # fmt: skip
 
 
 def _table(title: str, *columns: str, left: int = 1) -> Table:
@@ -135,5 +139,21 @@ def zoo_table(rows: Sequence[dict[str, Any]]) -> Table:
         table.add_row(
             row["network"], row["task"], row["source"], " x ".join(map(str, row["input_shape"])), str(row["classes"]),
             str(row["width"]), str(row["layers"]), f"{row['parameters']:,}", f"{row['macs']:,}",
+        )  # fmt: skip
+    return table
+
+
+def load_table(curves: Sequence["Curve"]) -> Table:
+    """Latency of synthetic traffic at each load, and what is accepted at full load."""
+    loads = [point.offered / curves[0].bound for point in curves[0].points]
+    table = _table(
+        "Mean latency in cycles, by offered load as a share of the bound", "mesh", "pattern", "bound",
+        *(f"{load:.0%}" for load in loads), "accepted at full load", "share", left=2,
+    )  # fmt: skip
+    for curve in curves:
+        table.add_row(
+            f"{curve.side} x {curve.side}", curve.pattern, f"{curve.bound:.4f}",
+            *(f"{point.traffic.latency:.1f}" for point in curve.points), f"{curve.full.accepted:.4f}",
+            f"{curve.share:.3f}",
         )  # fmt: skip
     return table

@@ -3,6 +3,10 @@
 import hashlib
 from pathlib import Path
 
+import click
+
+from hdl.config import ChipConfig
+
 from .options import chip_from, chip_options, out_option
 from .outcome import Outcome, command, progress
 
@@ -12,9 +16,15 @@ __all__ = ["verilog_command"]
 @command("verilog")
 @chip_options(default="demo")
 @out_option("build/chip.v", "the Verilog")
-def verilog_command(preset_name: str, fields: tuple[tuple[str, int], ...], out: Path) -> Outcome:
+@click.option(
+    "--package", type=click.Path(path_type=Path, file_okay=False), default=None, metavar="DIR",
+    help="Write a package instead: sources with and without AXI ports, C header, FuseSoC core file, an example.",
+)  # fmt: skip
+def verilog_command(preset_name: str, fields: tuple[tuple[str, int], ...], out: Path, package: Path | None) -> Outcome:
     """Write the Verilog of a chip."""
     config = chip_from(preset_name, fields)
+    if package is not None:
+        return _package(config, package)
     from hdl.chip import CHIP_MODULE, TILE_MODULE, chip_verilog
     from sdann.chip_file import save_chip
 
@@ -31,5 +41,22 @@ def verilog_command(preset_name: str, fields: tuple[tuple[str, int], ...], out: 
         text=[
             f"chip {config.name!r}, configuration {config.fingerprint:#010x}: {config.rows} x {config.cols} tiles, top "
             f"module {CHIP_MODULE}, {lines} lines; wrote {out}"
+        ],
+    )  # fmt: skip
+
+
+def _package(config: ChipConfig, folder: Path) -> Outcome:
+    from sdann.package import write_package
+
+    with progress() as steps, steps.step("package"):
+        files = write_package(config, folder)
+    return Outcome(
+        data={
+            "preset": config.name, "config_id": config.fingerprint, "config": config.as_dict(),
+            "package": str(folder), "files": [str(path.relative_to(folder)) for path in files],
+        },
+        text=[
+            f"chip {config.name!r}, configuration {config.fingerprint:#010x}: wrote {len(files)} files to {folder}; "
+            f"{folder / 'README.md'} says what they are"
         ],
     )  # fmt: skip

@@ -8,11 +8,12 @@ from amaranth.sim import Simulator
 from hdl.bridge import HostBridge
 from hdl.config import PRESETS
 from hdl.flit import Flit, FlitKind
-from hdl.host import HostIn, HostOp, HostOut, HostTag, Register, RunState
+from hdl.host import ErrorCode, HostIn, HostOp, HostOut, HostTag, Register, RunState
 from hdl.pack import pack, unpack
 from hdl.program import Memory, chunks_of
 
 CONFIG = PRESETS["test"]
+SAMPLE_FLITS = 3
 FLIT = "payload.flit."
 
 
@@ -31,15 +32,32 @@ def register_word(op: HostOp, register: Register, value: int = 0) -> int:
 
 
 class Bench:
-    """Drives all streams of a bridge with stalls. ``answer``: the network answers READ flits."""
+    """Drives all streams of a bridge with stalls. ``answer``: the network answers READ flits. ``window``: the cycle in
+    which the read window asks for word 5 of COUNTER in tile (1, 2). ``reset_at``: that of a RESET from the bus.
+    """
 
-    def __init__(self, words, *, state=RunState.STOPPED, stall=0.3, seed=0, cycles=600, answer=True, sink=True) -> None:
+    def __init__(
+        self,
+        words,
+        *,
+        state=RunState.STOPPED,
+        stall=0.3,
+        seed=0,
+        cycles=600,
+        answer=True,
+        sink=True,
+        window=None,
+        reset_at=None,
+    ) -> None:
         self.flits: list[dict[str, int]] = []
         self.sets: list[tuple[int, int]] = []
         self.out: list[dict[str, int]] = []
         self.stray = self.missing = self.free = 0
         self.outstanding = 0
         self.unsent = 0
+        self.complaints: list[ErrorCode] = []
+        self.window_chunks: list[tuple[int, int]] = []
+        self.lasts: list[int] = []
         dut = HostBridge(CONFIG)
         rng = random.Random(seed)
         words = list(words)
@@ -49,7 +67,14 @@ class Bench:
             offered, flit_offered, shown = False, False, None
             ctx.set(dut.state, state)
             ctx.set(dut.sample_open, state in (RunState.WAITING, RunState.RUNNING, RunState.PAUSED))
-            for _ in range(cycles):
+            ctx.set(dut.sample_flits, SAMPLE_FLITS)
+            for name, value in {"y": 1, "x": 2, "mem": Memory.COUNTER, "address": 5}.items():
+                ctx.set(getattr(dut, f"window_{name}"), value)
+            for cycle in range(cycles):
+                if window == cycle:
+                    ctx.set(dut.window_request, 1)
+                for pulse in (dut.reset, dut.fresh):
+                    ctx.set(pulse, reset_at == cycle)
                 offered = bool(words) and (offered or rng.random() >= stall)
                 ctx.set(dut.i.valid, offered)
                 if offered:
@@ -69,6 +94,7 @@ class Bench:
                     shown = None if ctx.get(dut.o.ready) else word
                     if ctx.get(dut.o.ready):
                         self.out.append(unpack(HostOut(CONFIG), word))
+                        self.lasts.append(ctx.get(dut.o_last))
                 assert ctx.get(dut.flit_i.ready) == 1, "ejection must never wait"
                 if flit_offered:
                     answers.pop(0)
@@ -97,7 +123,14 @@ class Bench:
                 if offered and ctx.get(dut.i.ready):
                     words.pop(0)
                     offered = False
+                if (complaint := ctx.get(dut.complaint)) is not ErrorCode.NONE:
+                    self.complaints.append(complaint)
+                if ctx.get(dut.chunk_valid):
+                    self.window_chunks.append((ctx.get(dut.chunk.chunk), ctx.get(dut.chunk_last)))
+                taken = ctx.get(dut.window_taken)
                 await ctx.tick()
+                if taken:
+                    ctx.set(dut.window_request, 0)
             self.stray, self.missing, self.free = (
                 ctx.get(s) for s in (dut.stray, dut.readout_missing, dut.readout_free)
             )
@@ -164,6 +197,93 @@ def test_reads_wait_when_the_host_takes_nothing():
     assert bench.unsent > 0
 
 
-def test_a_word_of_no_known_kind_is_counted():
-    bench = Bench([7 << 0], state=RunState.WAITING)  # op 7
-    assert bench.stray == 1
+SAMPLE_END = pack(HostIn(CONFIG), {"op": HostOp.SAMPLE_END})
+
+
+def sample_words(flits: int) -> list[int]:
+    return [flit_word(HostOp.SAMPLE, FlitKind.WRITE, Memory.ACT, a) for a in range(flits)] + [SAMPLE_END]
+
+
+BAD_WORDS = {
+    "operation 5": (5, ErrorCode.PROTOCOL),
+    "operation 6": (6, ErrorCode.PROTOCOL),
+    "a word cut short": (HostOp.BROKEN.value, ErrorCode.FRAMING),
+    "a spike": (flit_word(HostOp.FLIT, FlitKind.SPIKE, Memory.CORE, 0), ErrorCode.PROTOCOL),
+    "a read-out": (flit_word(HostOp.FLIT, FlitKind.READOUT, Memory.CORE, 0), ErrorCode.PROTOCOL),
+    "an empty rectangle": (flit_word(HostOp.FLIT, FlitKind.WRITE, Memory.CORE, 0, x1=0), ErrorCode.PROTOCOL),
+    "outside the mesh": (flit_word(HostOp.FLIT, FlitKind.WRITE, Memory.CORE, 0, x1=3), ErrorCode.PROTOCOL),
+    "the host's tile": (
+        pack(HostIn(CONFIG), {"op": HostOp.FLIT, FLIT + "kind": FlitKind.WRITE}), ErrorCode.PROTOCOL,
+    ),
+    "a READ of the host's tile": (
+        pack(HostIn(CONFIG), {"op": HostOp.FLIT, FLIT + "kind": FlitKind.READ, FLIT + "dst.x1": 1}), ErrorCode.PROTOCOL,
+    ),
+    "a sample that writes a weight": (flit_word(HostOp.SAMPLE, FlitKind.WRITE, Memory.WEIGHT, 0), ErrorCode.PROTOCOL),
+    "a sample that reads": (flit_word(HostOp.SAMPLE, FlitKind.READ, Memory.ACT, 0), ErrorCode.PROTOCOL),
+    "a read-only register": (register_word(HostOp.SET, Register.CYCLES), ErrorCode.PROTOCOL),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BAD_WORDS)
+def test_a_word_that_no_host_may_send_is_dropped_and_reported(name):
+    word, error = BAD_WORDS[name]
+    bench = Bench([word, register_word(HostOp.GET, Register.STATUS)], state=RunState.WAITING, cycles=60)
+    assert bench.complaints == [error]
+    assert (bench.stray, bench.flits, bench.sets, len(bench.out)) == (1, [], [], 1)
+
+
+@pytest.mark.parametrize("name", ["operation 5", "a spike", "a sample that reads", "a read-only register"])
+def test_a_bad_word_waits_while_the_chip_clears(name):
+    """A chip that is being cleared cannot fail: the error would be lost."""
+    bench = Bench([BAD_WORDS[name][0], 5, 5], state=RunState.CLEARING, cycles=60)
+    assert (bench.complaints, bench.stray, bench.unsent) == ([], 0, 2)
+
+
+def test_an_unknown_register_number_is_not_written():
+    word = register_word(HostOp.SET, Register.STEPS) | 63 << 3  # the number follows the operation
+    bench = Bench([word], cycles=40)
+    assert (bench.sets, bench.complaints) == ([], [ErrorCode.PROTOCOL])
+
+
+@pytest.mark.parametrize("flits", [0, 2, 4])
+def test_a_sample_of_another_length_is_refused(flits):
+    bench = Bench(sample_words(SAMPLE_FLITS) + sample_words(flits), state=RunState.WAITING, cycles=200)
+    assert bench.complaints == []  # the first one waits to be taken
+    bench = Bench(sample_words(flits), state=RunState.WAITING, cycles=200)
+    assert bench.complaints == [ErrorCode.SAMPLE]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_read_window_among_words(seed):
+    """Its answer goes to the window, all others to the host, and no READ overtakes the answer to another."""
+    words = [flit_word(HostOp.FLIT, FlitKind.READ, Memory.MEMBRANE, a) for a in range(3)]
+    bench = Bench(words, seed=seed, window=20 + 7 * seed)
+    reads = [(f["dst.x0"], f["dst.y0"], f["payload.memory.mem"], f["payload.memory.addr"]) for f in bench.flits]
+    assert (2, 1, Memory.COUNTER.value, 5) in reads and len(reads) == 4
+    last = chunks_of(CONFIG, Memory.COUNTER) - 1
+    assert bench.window_chunks == [(chunk, int(chunk == last)) for chunk in range(last + 1)]
+    count = chunks_of(CONFIG, Memory.MEMBRANE)
+    assert [w["payload.readout.chunk"] for w in bench.out] == list(range(count)) * 3
+    assert bench.lasts == ([0] * (count - 1) + [1]) * 3
+    assert (bench.stray, bench.missing, bench.complaints) == (0, 0, [])
+
+
+def test_read_window_passes_words_that_wait():
+    """The second sample cannot go in; a READ flit behind it could not either."""
+    bench = Bench(sample_words(3) * 2, state=RunState.PAUSED, window=100)
+    assert bench.unsent > 0
+    assert len(bench.window_chunks) == chunks_of(CONFIG, Memory.COUNTER)
+
+
+def test_reset_from_the_bus_drops_the_word_that_waits():
+    words = [flit_word(HostOp.FLIT, FlitKind.WRITE, Memory.WEIGHT, 1), register_word(HostOp.GET, Register.STATUS)]
+    assert Bench(words, state=RunState.RUNNING, cycles=100).out == []
+    bench = Bench(words, state=RunState.RUNNING, cycles=100, reset_at=50)
+    assert len(bench.out) == 1 and bench.flits == []
+
+
+def test_reset_forgets_what_is_due():
+    words = [flit_word(HostOp.FLIT, FlitKind.READ, Memory.MEMBRANE, 0)]
+    bench = Bench(words, answer=False, reset_at=100, cycles=200)
+    assert (bench.missing, bench.free) == (0, CONFIG.readout_depth)
+    assert Bench(words, answer=False, cycles=200).missing > 0

@@ -9,8 +9,9 @@ import pytest
 from amaranth.sim import Simulator
 
 from hdl.config import PRESETS, ChipConfig
-from hdl.host import Command, ErrorCode, PauseMode, Register, RunState, StatusWord
+from hdl.host import Command, Control, ErrorCode, PauseMode, Register, RunState, StatusWord
 from hdl.pack import unpack
+from hdl.registers import register_map
 from hdl.sequencer import Sequencer
 
 CONFIG = PRESETS["test"]
@@ -20,14 +21,21 @@ STEPS, STAGES = 4, 3
 
 @dataclass
 class Mesh:
-    """Host and mesh around a sequencer. ``arrivals``: cycles at which a sample becomes complete (None: at once)."""
+    """Host and mesh around a sequencer. ``late``: cycles until the next sample is complete. ``refusal``: the program
+    guard's verdict once there were ``refusal_after`` commands. ``interrupts``: CONTROL values, or complaints of the
+    bridge, by the number of commands after which they come.
+    """
 
     samples: int
     late: int = 0
     hang_at: int | None = None
     readout: bool = True
+    refusal: ErrorCode = ErrorCode.NONE
+    refusal_after: int = 0
+    interrupts: dict[int, Control | ErrorCode] = field(default_factory=dict)
     seed: int = 0
     config: ChipConfig = CONFIG
+    pulses: list[str] = field(default_factory=list)
     commands: list[tuple[str, int, int, int]] = field(default_factory=list)
     violations: int = 0
     pauses: int = 0
@@ -77,6 +85,9 @@ class Mesh:
                         busy_until = 10**9
                     if op is Command.STEP and ctx.get(dut.command.first) and self.readout:
                         missing = 0
+                if len(self.commands) >= self.refusal_after:
+                    ctx.set(dut.refusal, self.refusal)
+                interrupt = self.interrupts.pop(len(self.commands), None)
                 seen.append(int(cycle >= busy_until))
                 ctx.set(dut.quiescent, seen.pop(0))
                 # The host: the next sample is complete `late` cycles after the last one was taken.
@@ -102,7 +113,14 @@ class Mesh:
                         resume_in = None
                     else:
                         resume_in -= 1
-                if state is RunState.FAILED or (state is RunState.WAITING and sent == self.samples):
+                ctx.set(dut.complaint, interrupt if isinstance(interrupt, ErrorCode) else ErrorCode.NONE)
+                if isinstance(interrupt, Control):
+                    ctx.set(dut.set.address, Register.CONTROL)
+                    ctx.set(dut.set.value, interrupt.value)
+                    ctx.set(dut.set_valid, 1)
+                self.pulses += [name for name in ("begin", "fresh", "reset") if ctx.get(getattr(dut, name))]
+                ended = state is RunState.FAILED or (state is RunState.WAITING and sent == self.samples)
+                if interrupt is None and (ended or (state is RunState.STOPPED and cycle > 0)):
                     break
                 await tick()
             self.final = {r.name: read(r) for r in Register}
@@ -195,6 +213,73 @@ def test_a_chip_without_split_fan_in_has_no_partial_phases():
     mesh = Mesh(samples=1, config=CONFIG.replace(parts=1))
     mesh.run(settings={Register.PARTS: 1})
     assert mesh.final["error"] == ErrorCode.SETTINGS.value
+
+
+REFUSALS = [ErrorCode.VERSION, ErrorCode.CHECKSUM, ErrorCode.PROGRAM]
+
+
+@pytest.mark.parametrize("refusal", REFUSALS)
+def test_a_refused_program_does_not_start(refusal):
+    mesh = Mesh(samples=1, refusal=refusal)
+    mesh.run()
+    assert (mesh.final["state"], mesh.final["error"]) == (RunState.FAILED.value, refusal.value)
+    assert mesh.commands == []
+
+
+def test_a_program_that_goes_bad_ends_the_run_before_the_next_window():
+    mesh = Mesh(samples=3, refusal=ErrorCode.PROGRAM, refusal_after=4)
+    mesh.run()
+    assert (mesh.final["state"], mesh.final["error"]) == (RunState.FAILED.value, ErrorCode.PROGRAM.value)
+    assert [op for op, *_ in mesh.commands] == ["CLEAR", *["STEP"] * STEPS, "REQUANT"]
+    assert mesh.final["WINDOWS"] == 1
+
+
+@pytest.mark.parametrize("error", [ErrorCode.SAMPLE, ErrorCode.PROTOCOL, ErrorCode.FRAMING])
+def test_a_bad_host_word_fails_the_run(error):
+    mesh = Mesh(samples=2, interrupts={3: error})
+    mesh.run()
+    assert (mesh.final["state"], mesh.final["error"]) == (RunState.FAILED.value, error.value)
+    assert len(mesh.commands) == 3
+
+
+def test_the_first_error_stays():
+    mesh = Mesh(samples=2, refusal=ErrorCode.VERSION, interrupts={0: ErrorCode.PROTOCOL})
+    mesh.run()
+    assert mesh.final["error"] == ErrorCode.PROTOCOL.value
+
+
+@pytest.mark.parametrize("control", [Control.LOAD, Control.RESET, Control.RESET | Control.START, Control.STOP])
+def test_a_run_is_aborted_and_the_cores_hear_of_a_new_program_when_they_are_quiet(control):
+    mesh = Mesh(samples=3, interrupts={4: control}, seed=5)
+    mesh.run()
+    assert mesh.final["state"] == RunState.STOPPED.value
+    ends = [] if control is Control.STOP else [("LOAD", 0, 0, 0)]
+    assert [c[0] for c in mesh.commands[4:]] == [c[0] for c in ends]
+    assert mesh.violations == 0
+    begun = [] if control is Control.STOP else ["begin", "fresh"] + ["reset"] * (Control.RESET in control)
+    assert mesh.pulses[-len(begun) :] == begun or not begun
+    assert mesh.final["error"] == ErrorCode.NONE.value
+
+
+def test_start_in_a_run_begins_anew():
+    mesh = Mesh(samples=3, interrupts={4: Control.START}, seed=6)
+    mesh.run()
+    assert [c[0] for c in mesh.commands[:6]] == ["CLEAR", "STEP", "STEP", "STEP", "CLEAR", "STEP"]
+    assert mesh.final["error"] == ErrorCode.NONE.value
+    assert mesh.final["SAMPLES"] < 3  # since the second START
+
+
+def test_reset_gives_every_register_its_reset_value():
+    mesh = Mesh(samples=3, interrupts={8: Control.RESET})
+    mesh.run(PauseMode.WINDOW, {Register.PARTS: 1})
+    expected = {r.name: entry.reset for r, entry in register_map(CONFIG).items() if r.value <= Register.PARTS.value}
+    assert {name: mesh.final[name] for name in expected} == expected
+
+
+def test_load_keeps_the_settings():
+    mesh = Mesh(samples=3, interrupts={8: Control.LOAD})
+    mesh.run()
+    assert (mesh.final["STEPS"], mesh.final["STAGES"], mesh.final["WATCHDOG"]) == (STEPS, STAGES, 400)
 
 
 def test_round_trip_must_be_positive():

@@ -20,7 +20,7 @@ def network():
 def test_other_chips_are_refused(network):
     image = map_network(network, preset("test"))
     check_chip(image, preset("test").replace(name="another name"))
-    with pytest.raises(SdannError, match=r"image / this: lanes 4 / 8, queue_depth 4 / 2;"):
+    with pytest.raises(SdannError, match=r"image / this: lanes 4 / 8, queue_depth 16 / 2;"):
         check_chip(image, preset("test").replace(lanes=8, queue_depth=2))
 
 

@@ -72,7 +72,7 @@ def test_one_visit_in_every_cycle(depthwise: int, kernel: int) -> None:
         for y, x, mask in [(y, x, mask) for y in range(4) for x in range(4) for mask in (15, 5, 12)]:
             bench.spike(y=y, x=x, mask=mask)
             hits = (min(y, 3 - y, pad) + 1 + pad) * (min(x, 3 - x, pad) + 1 + pad)
-            visits += hits * (1 if depthwise else mask.bit_count() * groups)
+            visits += hits * (1 if depthwise else -(-mask.bit_count() // bench.config.weight_ports) * groups)
             sops += hits * mask.bit_count() * (1 if depthwise else 7)
         before = bench.cycle
         await bench.settle()

@@ -3,7 +3,6 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from sdann.networks import NETWORKS
 from torch import nn
 
 from sdann.graph import INPUT

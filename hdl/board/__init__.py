@@ -1,0 +1,1 @@
+"""Boards: what stands between a chip and the pins of an FPGA."""

@@ -1,0 +1,59 @@
+"""First-in first-out queue of a router, in one LUT RAM: status bits are registers, so a link's ``ready`` is one too."""
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import memory, stream, wiring
+from amaranth.lib.wiring import In, Out
+
+__all__ = ["Queue"]
+
+
+class Queue(wiring.Component):
+    """Queue of ``depth`` words of ``width`` bits; one word in and one word out per cycle, latency one cycle.
+
+    Parameters
+    ----------
+    width: bits of a word.
+    depth: words, a power of two, at least 2.
+
+    Members
+    -------
+    i: stream of words; ``ready`` is a register and does not depend on ``o``.
+    o: stream of words; ``valid`` is a register, the payload is read asynchronously and stays until it is taken.
+
+    A payload is a memory's output, hence undefined while ``valid`` is low.
+    """
+
+    def __init__(self, *, width: int, depth: int) -> None:
+        if isinstance(depth, bool) or not isinstance(depth, int) or depth < 2 or depth & (depth - 1):
+            raise ValueError(f"depth must be a power of two of at least 2, not {depth!r}")
+        self.width, self.depth = width, depth
+        super().__init__({
+            "i": In(stream.Signature(width)),
+            "o": Out(stream.Signature(width)),
+        })  # fmt: skip
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        m.submodules.words = words = memory.Memory(shape=self.width, depth=self.depth, init=[])
+        write, read = words.write_port(), words.read_port(domain="comb")
+        head, tail = Signal(range(self.depth)), Signal(range(self.depth))  # next word to read and to write
+        after_head, after_tail = Signal.like(head), Signal.like(tail)
+        room, filled = Signal(init=1), Signal()
+        push, pop = Signal(), Signal()
+        m.d.comb += [
+            after_head.eq(head + 1), after_tail.eq(tail + 1),
+            push.eq(self.i.valid & room), pop.eq(self.o.ready & filled),
+            self.i.ready.eq(room), self.o.valid.eq(filled),
+            write.en.eq(push), write.addr.eq(tail), write.data.eq(self.i.payload),
+            read.addr.eq(head), self.o.payload.eq(read.data),
+        ]  # fmt: skip
+        with m.If(push):
+            m.d.sync += tail.eq(after_tail)
+        with m.If(pop):
+            m.d.sync += head.eq(after_head)
+        # The comparisons look at registers only, so that a late `pop` passes one gate.
+        with m.If(push & ~pop):
+            m.d.sync += [filled.eq(1), room.eq(after_tail != head)]
+        with m.Elif(pop & ~push):
+            m.d.sync += [room.eq(1), filled.eq(after_head != tail)]
+        return m

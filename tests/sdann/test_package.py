@@ -1,0 +1,126 @@
+"""The Verilog package as its user gets it: FuseSoC builds it, the example runs without Python, and can fail."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from hdl.config import preset
+from hdl.register_texts import c_header
+from sdann.cli import main
+from sdann.errors import DoesNotFitError, SdannError
+from sdann.example_bench import example
+from sdann.package import write_package
+from sim.toolchain import find_icarus, verilator_environment
+
+CONFIG = preset("test")
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("package") / "deep" / "chip"
+    done = CliRunner().invoke(main, ["verilog", "--preset", "test", "--package", str(folder)])
+    assert done.exit_code == 0, done.output
+    return folder
+
+
+def fusesoc(package: Path, work: Path, target: str) -> str:
+    """Output of ``fusesoc run`` in an empty folder, with an empty home, so that nothing but the package is found."""
+    environment = {
+        **verilator_environment(), "HOME": str(work), "XDG_CONFIG_HOME": str(work), "XDG_DATA_HOME": str(work),
+        "XDG_CACHE_HOME": str(work),
+    }  # fmt: skip
+    environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), environment["PATH"]])
+    done = subprocess.run(
+        ["fusesoc", "--cores-root", str(package), "run", "--target", target, "::sdann"],
+        cwd=work, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=300,
+    )  # fmt: skip
+    output = done.stdout + done.stderr
+    assert done.returncode == 0, output
+    return output
+
+
+def test_fusesoc_runs_the_example(package, tmp_path):
+    output = fusesoc(package, tmp_path, "sim")
+    assert "PASS: " in output and "FAIL" not in output
+    for lane, value in enumerate(example(CONFIG).outputs):
+        assert f"neuron {lane}: {value}\n" in output
+    assert any(example(CONFIG).outputs)
+
+
+def test_fusesoc_lints_the_chip_with_axi_ports(package, tmp_path):
+    assert "Warning" not in fusesoc(package, tmp_path, "lint")
+    broken = tmp_path / "broken"
+    shutil.copytree(package, broken)
+    source = broken / "rtl" / "sdann_axi.v"
+    source.write_text(
+        source.read_text().replace("endmodule", "  reg latch; always @* if (clk) latch = rst;\nendmodule", 1)
+    )
+    (tmp_path / "work").mkdir()
+    with pytest.raises(AssertionError, match="LATCH"):
+        fusesoc(broken, tmp_path / "work", "lint")
+
+
+def simulate(package: Path, folder: Path) -> str:
+    """The example by the README's commands, in a copy of the package."""
+    shutil.copytree(package, folder)
+    sources = ["sdann_example.v", "../rtl/sdann_chip.v", "../rtl/sdann_mesh.v"]
+    command = [
+        str(find_icarus()),
+        "-g2005",
+        "-Wall",
+        "-Wno-timescale",
+        "-o",
+        "example",
+        "-s",
+        "sdann_example",
+        *sources,
+    ]
+    built = subprocess.run(command, cwd=folder / "example", check=True, capture_output=True, text=True)
+    assert built.stderr == ""
+    return subprocess.run(
+        ["vvp", "example"], cwd=folder / "example", check=True, capture_output=True, text=True, timeout=300
+    ).stdout
+
+
+def test_the_example_fails_where_it_should(package, tmp_path):
+    def copy(name: str) -> Path:
+        shutil.copytree(package, tmp_path / name)
+        return tmp_path / name
+
+    other = copy("other")
+    words = (other / "example" / "words_out.hex").read_text().split()
+    (other / "example" / "words_out.hex").write_text("\n".join([f"{int(words[0], 16) ^ 1 << 20:x}", *words[1:]]))
+    output = simulate(other, tmp_path / "a")
+    assert "FAIL: 1 of" in output and "PASS" not in output
+    lost = copy("lost")  # the chip refuses a program with another checksum, and drops the sample
+    lines = (lost / "example" / "words_in.hex").read_text().split()
+    lines[5] = f"{int(lines[5], 16) ^ 1 << 40:x}"
+    (lost / "example" / "words_in.hex").write_text("\n".join(lines))
+    assert "of 2 received, state 5" in simulate(lost, tmp_path / "b")
+
+
+def test_header_and_readme(package):
+    assert (package / "include" / "sdann.h").read_text() == c_header(CONFIG)
+    readme = (package / "README.md").read_text()
+    for path in package.rglob("*"):
+        if path.is_file() and path.parent.name != "example" and path.name not in ("README.md", "chip.json"):
+            assert path.name in readme
+    assert "iverilog -g2005 -o example -s sdann_example sdann_example.v ../rtl/sdann_chip.v" in readme
+
+
+def test_a_folder_that_is_no_package_is_left_alone(tmp_path):
+    (tmp_path / "mine.txt").write_text("precious")
+    with pytest.raises(SdannError, match="no package"):
+        write_package(CONFIG, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_a_chip_too_small_for_the_example(tmp_path):
+    with pytest.raises(DoesNotFitError):
+        write_package(CONFIG.replace(rows=1, cols=2), tmp_path / "p")
+    assert not (tmp_path / "p").exists()
