@@ -105,8 +105,8 @@ def example_bench(config: ChipConfig, words: Example) -> str:
     data = HostOut(config)["payload"].offset + HostOut(config)["payload"].shape["readout"].shape["data"].offset
     return _TEMPLATE.format(
         module=EXAMPLE_MODULE, in_bits=host_in_bits(config), out_bits=host_out_bits(config), sent=len(words.sent),
-        expected=len(words.expected), quiet=_QUIET_CYCLES, data=data,
-        data_bits=config.data_bits, act_bits=config.act_bits, lanes=config.lanes,
+        expected=len(words.expected), quiet=_QUIET_CYCLES, data=data, data_bits=config.data_bits,
+        act_bits=config.act_bits, lanes=config.lanes,
     )  # fmt: skip
 
 
