@@ -7,7 +7,7 @@ from torch import nn
 
 from . import reference
 from .graph import IntArray, QuantizedNetwork
-from .quantize import quantize_input
+from .quantize import dequantize_output, quantize_input
 
 __all__ = ["accuracy", "float_accuracy", "integer_accuracy", "predictions"]
 
@@ -32,4 +32,4 @@ def float_accuracy(model: nn.Module, images: npt.ArrayLike, labels: npt.ArrayLik
 def integer_accuracy(network: QuantizedNetwork, images: npt.ArrayLike, labels: npt.ArrayLike) -> float:
     """Accuracy of the golden model on the quantized ``images`` (real values, [N, C, H, W])."""
     result = reference.run(network, quantize_input(network, images))
-    return accuracy(result.activations[network.layers[-1].name], labels)
+    return accuracy(dequantize_output(network, result.activations[network.layers[-1].name]), labels)

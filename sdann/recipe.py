@@ -16,11 +16,21 @@ from .random_networks import random_input
 __all__ = ["check_chip", "check_same_network", "is_digits", "options_for", "samples_for"]
 
 
-def options_for(config: ChipConfig, **options: Any) -> QuantizeOptions:
-    """Quantization for a chip: the chip decides all widths but T, ``options`` the rest."""
+def options_for(
+    config: ChipConfig, *, weight_bits: int | None = None, out_bits: int = 8, **options: Any
+) -> QuantizeOptions:
+    """Quantization for a chip: the chip decides all widths but T and those given, ``options`` the rest.
+
+    ``weight_bits``: None takes the chip's. Raises SdannError for more bits than the chip has.
+    """
+    weight_bits = config.weight_bits if weight_bits is None else weight_bits
+    for name, bits, most in (("weight", weight_bits, config.weight_bits), ("output", out_bits, config.out_bits)):
+        if bits > most:
+            raise SdannError(f"{bits} bits per {name}, but chip {config.name!r} has {most}: use fewer, or another chip")
     return QuantizeOptions(
-        weight_bits=config.weight_bits, bias_bits=config.bias_bits, mult_bits=config.mult_bits,
-        max_shift=config.max_shift, isum_bits=config.isum_bits, membrane_bits=config.membrane_bits, **options,
+        weight_bits=weight_bits, out_bits=out_bits, bias_bits=config.bias_bits, mult_bits=config.mult_bits,
+        max_shift=config.max_shift, max_edge_shift=config.max_edge_shift, isum_bits=config.isum_bits,
+        membrane_bits=config.membrane_bits, **options,
     )  # fmt: skip
 
 

@@ -148,7 +148,14 @@ def quantize_options() -> Callable[[Command], Command]:
     """The options of :class:`sdann.quantize.QuantizeOptions` that the chip does not decide."""
     return _several(
         membrane_options(),
+        click.option(
+            "--weight-bits", type=click.IntRange(2, 8), default=None, help="Bits of a weight. Default: the chip's."
+        ),
         click.option("--per-channel/--per-layer", default=False, show_default=True, help="Weight scales."),
+        click.option(
+            "--weight-observer", type=click.Choice(["minmax", "mse"]), default="minmax", show_default=True,
+            help="How the range of weights is chosen; mse pays at few bits.",
+        ),
         click.option(
             "--observer", type=click.Choice(["minmax", "percentile", "mse"]), default="minmax", show_default=True,
             help="How the range of activations is chosen.",
@@ -164,6 +171,10 @@ def quantize_options() -> Callable[[Command], Command]:
         click.option(
             "--bias", type=click.Choice(["auto", "sum", "scaled"]), default="auto", show_default=True,
             help="Eq. 9's bias (sum), eq. 10's (scaled), or whichever the chip needs.",
+        ),
+        click.option(
+            "--out-bits", type=click.IntRange(2, 16), default=8, show_default=True,
+            help="Bits of the last layer's values, where it has no ReLU.",
         ),
         click.option(
             "--calibration", type=click.IntRange(1), default=256, show_default=True,

@@ -47,12 +47,16 @@ def quantize_table(report: "QuantizeReport") -> Table:
         "|I(t)| at most",
         "V bits",
         "overflow",
+        "k_e",
+        "skip's error",
         "non-zero",
     )
     for layer in report.layers:
         table.add_row(
             layer.name, f"{layer.scale:.4g}", layer.bias_mode, f"{layer.bias_bits_sum} / {layer.bias_bits_scaled}",
-            f"{layer.isum_bound:,}", str(layer.membrane_bits), layer.overflow, f"{layer.alive:.0%}",
+            f"{layer.isum_bound:,}", str(layer.membrane_bits), layer.overflow,
+            " ".join(map(str, layer.shifts)), "" if layer.skip_error is None else f"{layer.skip_error:.2%}",
+            f"{layer.alive:.0%}",
         )  # fmt: skip
     return table
 
