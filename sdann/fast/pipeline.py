@@ -17,7 +17,7 @@ __all__ = ["PipelineSchedule", "pipeline_schedule", "stages"]
 
 @dataclass(frozen=True, kw_only=True)
 class PipelineSchedule:
-    """``windows``: K samples + the last layer's stage (+ what a longer path beside it needs).
+    """``windows``: K samples + the deepest stage.
 
     ``stages``: of the input (0) and every layer. ``integrates``, ``emits``: sample that each holds in each window,
     int64 [windows], -1 for none; the input only emits, and a last layer's emission is its read-out. ``spikes``: that

@@ -119,8 +119,9 @@ def test_currents_wrap_as_in_stem() -> None:
     assert wrapped > 3
 
 
+@pytest.mark.filterwarnings("ignore:TF32 acceleration on top of oneDNN")  # torch's own, when flags() restores
 def test_without_onednn() -> None:
-    with torch.backends.mkldnn.flags(enabled=False):  # type: ignore[attr-defined]
+    with torch.backends.mkldnn.flags(enabled=False):
         for mode in ("exact", "graph, 16 channels"):
             network, x = drawn(3, EXACT[mode])
             x = np.concatenate([x] * 8)
@@ -209,7 +210,7 @@ def test_refusals() -> None:
     with pytest.raises(SdannError, match="input"):
         SpikingNetwork(network).run(x[0])
     with pytest.raises(SdannError, match="unknown backend 'int4'"):
-        SpikingNetwork(network, backend="int4")  # type: ignore[arg-type]
+        SpikingNetwork(network, backend="int4")
     with pytest.raises(SdannError, match="cannot use device nowhere"):
         SpikingNetwork(network, "nowhere")
     wide, _ = drawn(0, ALSO["T = 12"])
