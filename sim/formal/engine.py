@@ -164,5 +164,5 @@ def prove(proof: Proof, *, edit: Callable[[str], str] | None = None, timeout: fl
     depth = steps[-1] if proof.method == "induction" and steps else proof.depth
     return Result(
         name=proof.name, method=proof.method, holds=proved, depth=depth, seconds=seconds, detail=detail,
-        violated=tuple(dict.fromkeys(re.findall(r"\\claim_(\w+) +0 ", log))),
+        violated=() if proved else tuple(dict.fromkeys(re.findall(r"\\claim_(\w+) +0 ", log))),
     )  # fmt: skip
