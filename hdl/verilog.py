@@ -2,7 +2,7 @@
 
 Amaranth's own converter leaves combinational processes as ``always @*`` blocks. Under Icarus Verilog such a block does
 not run at time 0 when none of its inputs changes, and its outputs stay X. So Yosys turns every process into
-assignments and registers here. The large memories are instances of :data:`hdl.memory.RAM_MODULE`.
+assignments and registers here. The large memories are instances of :data:`hdl.memory.RAM_MODULES`.
 """
 
 import re
@@ -12,7 +12,7 @@ import sys
 from amaranth.back import rtlil
 from amaranth.lib import wiring
 
-from .memory import RAM_MODULE, RAM_VERILOG
+from .memory import RAM_MODULES
 from .target import VERILOG
 
 __all__ = ["ConversionError", "convert", "with_support"]
@@ -68,4 +68,5 @@ def convert(component: wiring.Component, name: str, *, closed: bool = True) -> s
 
 def with_support(text: str) -> str:
     """``text`` and the hand-written modules that it instantiates."""
-    return f"{text}\n{RAM_VERILOG}" if re.search(rf"^\s*{RAM_MODULE} ", text, re.MULTILINE) else text
+    used = [body for name, body in RAM_MODULES.items() if re.search(rf"^\s*{name} ", text, re.MULTILINE)]
+    return "\n".join([text, *used])

@@ -1,50 +1,45 @@
-"""The accumulator: one weight word onto one word of I(t) in every cycle."""
+"""The accumulator: one or two weight words onto one word of I(t) in every cycle."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal, signed
-from amaranth.lib import stream, wiring
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..config import ChipConfig, bits_for
 from ..program import CoreDescriptor, ISums, Weights
 from .address import Job, neuron_bits, weight_bits
+from .mask import index_of, lowest_and_highest, popcount
 
 __all__ = ["Accumulator", "popcount"]
 
 
-def popcount(mask):
-    """Number of set bits, as a balanced sum."""
-    terms = [mask[n] for n in range(len(mask))]
-    while len(terms) > 1:
-        terms = [sum(terms[n + 1 : n + 2], terms[n]) for n in range(0, len(terms), 2)]
-    return terms[0]
-
-
 class Accumulator(wiring.Component):
-    """Carries out jobs: loops kernel row, kernel column, output group, and innermost the mask bits (lowest first).
+    """Carries out jobs: loops kernel row, kernel column, output group, and innermost the mask's bits.
 
-    Jobs follow each other without a gap. Three stages: address, memory, addition and write. Neighbouring visits
-    of one word are forwarded: the memory may return the word before its last two writes.
+    A visit takes the lowest set bit, and with two weight ports the highest one as well: their weight words belong to
+    the same word of I. Jobs follow each other without a gap. A word of I is read one cycle before it is registered, and
+    written two cycles after that; visits of it that follow too soon to read it are given it directly. What the memory
+    returns for a word that is being written is not used.
 
     Members
     -------
     core : CoreDescriptor
-        For ``groups`` and ``last_lanes``.
+        For ``last_lanes``.
     first : bit
         Bit-plane 0: jobs of signed edges are negated.
     i : stream of Job
         Taken in the cycle of the previous job's last visit.
-    weight_address, weight : memory port
-        Read, one cycle of latency.
+    weight_address[p], weight[p] : memory ports
+        Read, one cycle of latency; ``weight_ports`` of them.
     read_address, read : memory port
         Word of I, one cycle of latency.
     write_en, write_address, write : memory port
-        Word of I.
+        Word of I. ``write`` is zero while ``write_en`` is low.
     busy : bit
         A job, a read or a write is under way.
     working : bit
         One visit is issued in this cycle.
     sops : number
-        Synaptic operations of the visit issued in this cycle.
+        Synaptic operations of the visit issued in the cycle before.
     """
 
     def __init__(self, config: ChipConfig) -> None:
@@ -54,8 +49,8 @@ class Accumulator(wiring.Component):
             "core": In(CoreDescriptor(config)),
             "first": In(1),
             "i": In(stream.Signature(Job(config))),
-            "weight_address": Out(wb),
-            "weight": In(Weights(config)),
+            "weight_address": Out(wb).array(config.weight_ports),
+            "weight": In(Weights(config)).array(config.weight_ports),
             "read_address": Out(nb),
             "read": In(ISums(config)),
             "write_en": Out(1),
@@ -63,115 +58,130 @@ class Accumulator(wiring.Component):
             "write": Out(ISums(config)),
             "busy": Out(1),
             "working": Out(1),
-            "sops": Out(bits_for(config.lanes)),
+            "sops": Out(bits_for(config.lanes * config.weight_ports)),
         })  # fmt: skip
 
     def elaborate(self, platform) -> Module:
         m = Module()
         config = self.config
-        lanes = config.lanes
-        wb, nb = weight_bits(config), neuron_bits(config)
+        lanes, two = config.lanes, config.weight_ports == 2
 
-        # The visit to issue. `row`, `column` hold the addresses of the offset where the kernel row or column began.
-        job = Signal(Job(config))
-        active = Signal()
-        w_row, w_column, w_group = (Signal(wb, name=f"w_{n}") for n in ("row", "column", "group"))
-        n_row, n_column, n_group = (Signal(nb, name=f"n_{n}") for n in ("row", "column", "group"))
-        rows, columns, groups = Signal.like(job.rows), Signal.like(job.columns), Signal.like(job.groups)
-        rest = Signal(lanes)  # mask bits still to visit at this offset and group
-        lowest, bit = Signal(lanes), Signal(range(lanes))
-        last_bit, last_group, last_column, last_row = (
-            Signal(name=f"last_{n}") for n in ("bit", "group", "column", "row")
+        # Stage 0, the visit to issue: its block of weights, its word of I, and the mask bits still to visit there.
+        job, active = Signal(Job(config)), Signal()
+        block, neuron, rest = Signal.like(job.block), Signal.like(job.neuron), Signal(lanes)
+        visits, groups, columns, rows = (
+            Signal.like(job[name], name=f"{name}_left") for name in ("visits", "groups", "columns", "rows")
         )
+        last_visit, last_group, last_column, last_row = (
+            Signal(name=f"last_{name}") for name in ("visit", "group", "column", "row")
+        )
+        block_step, neuron_step = Signal.like(block), Signal.like(neuron)
+        lowest, highest, between = lowest_and_highest(m, rest)
         m.d.comb += [
-            lowest.eq(rest & (~rest + 1)),
-            bit.eq(Cat(Cat(lowest[n] for n in range(lanes) if n >> b & 1).any() for b in range(len(bit)))),
-            last_bit.eq(job.depthwise | (rest == lowest)),
-            last_group.eq(last_bit & (groups == 1)),
+            last_visit.eq(visits == 0),
+            last_group.eq(last_visit & (groups == 0)),
             last_column.eq(last_group & (columns == 0)),
             last_row.eq(last_column & (rows == 0)),
             self.i.ready.eq(~active | last_row),
             self.working.eq(active),
         ]
-        w_next_row, n_next_row = Signal(wb), Signal(nb)
-        w_next_column, n_next_column = Signal(wb), Signal(nb)
-        m.d.comb += [
-            w_next_row.eq(w_row + job.weight_row), n_next_row.eq(n_row - job.neuron_row),
-            w_next_column.eq(w_column + job.weight_column), n_next_column.eq(n_column - job.neuron_column),
+        with m.If(last_column):
+            m.d.comb += [block_step.eq(job.block_row), neuron_step.eq(job.neuron_row)]
+        with m.Elif(last_group):
+            m.d.comb += [block_step.eq(job.block_column), neuron_step.eq(job.neuron_column)]
+        with m.Else():
+            m.d.comb += [block_step.eq(last_visit), neuron_step.eq(last_visit)]
+        m.d.sync += [
+            block.eq(block + block_step), neuron.eq(neuron + neuron_step),
+            rest.eq(Mux(last_visit, job.mask, between if two else rest & ~lowest)),
+            visits.eq(Mux(last_visit, job.visits, visits - 1)),
+            groups.eq(Mux(last_group, job.groups, groups - last_visit)),
+            columns.eq(Mux(last_column, job.columns, columns - last_group)),
+            rows.eq(rows - last_column),
         ]  # fmt: skip
-        with m.If(active):
-            m.d.sync += rest.eq(Mux(last_bit, job.mask, rest & ~lowest))
-            with m.If(last_column):
-                m.d.sync += [
-                    rows.eq(rows - 1), columns.eq(job.columns), groups.eq(job.groups),
-                    Cat(w_row, w_column, w_group).eq(Cat(w_next_row, w_next_row, w_next_row)),
-                    Cat(n_row, n_column, n_group).eq(Cat(n_next_row, n_next_row, n_next_row)),
-                ]  # fmt: skip
-            with m.Elif(last_group):
-                m.d.sync += [
-                    columns.eq(columns - 1),
-                    groups.eq(job.groups),
-                    Cat(w_column, w_group).eq(Cat(w_next_column, w_next_column)),
-                    Cat(n_column, n_group).eq(Cat(n_next_column, n_next_column)),
-                ]
-            with m.Elif(last_bit):
-                m.d.sync += [
-                    groups.eq(groups - 1), w_group.eq(w_group + (1 << job.row_shift)), n_group.eq(n_group + 1),
-                ]  # fmt: skip
         with m.If(self.i.ready):
             new = self.i.payload
             m.d.sync += [
-                active.eq(self.i.valid), job.eq(new), rest.eq(new.mask),
-                rows.eq(new.rows), columns.eq(new.columns), groups.eq(new.groups),
-                Cat(w_row, w_column, w_group).eq(Cat(new.weight, new.weight, new.weight)),
-                Cat(n_row, n_column, n_group).eq(Cat(new.neuron, new.neuron, new.neuron)),
+                active.eq(self.i.valid), job.eq(new), block.eq(new.block), neuron.eq(new.neuron), rest.eq(new.mask),
+                visits.eq(new.visits), groups.eq(new.groups), columns.eq(new.columns), rows.eq(new.rows),
             ]  # fmt: skip
 
-        # SOPs count existing neurons only.
-        exist = Signal(lanes)
-        last = Mux(job.depthwise, job.last, groups == 1)
-        m.d.comb += exist.eq(Mux(last, (1 << self.core.last_lanes) - 1, (1 << lanes) - 1))
-        m.d.comb += self.sops.eq(
-            Mux(active, Mux(job.depthwise, popcount(job.mask & exist), Mux(last, self.core.last_lanes, lanes)), 0)
-        )
-
-        # Stage 0: addresses are registered. Stage 1: both memories read.
-        valid = [Signal(name=f"valid_{n}") for n in range(4)]
-        address = [Signal(nb, name=f"address_{n}") for n in range(4)]
-        enable = [Signal(lanes, name=f"enable_{n}") for n in range(3)]
-        negate = [Signal(name=f"negate_{n}") for n in range(3)]
-        shift = [Signal.like(job.shift, name=f"shift_{n}") for n in range(3)]
-        w_address = Signal(wb)
-        m.d.sync += [
-            valid[0].eq(active), w_address.eq(w_group + Mux(job.depthwise, 0, bit)), address[0].eq(n_group),
-            enable[0].eq(Mux(job.depthwise, job.mask, (1 << lanes) - 1)),
-            negate[0].eq(job.signed & self.first), shift[0].eq(job.shift),
-        ]  # fmt: skip
-        m.d.comb += [self.weight_address.eq(w_address), self.read_address.eq(address[0])]
-        for n in (1, 2):
-            for pipe in (valid, address, enable, negate, shift):
-                m.d.sync += pipe[n].eq(pipe[n - 1])
-
-        # Stage 2: the words are registered, with what the memory does not hold yet. Stage 3: the sum is written.
-        weight, word, written = Signal(Weights(config)), Signal(ISums(config)), Signal(ISums(config))
-        total = Signal(ISums(config))
-        m.d.sync += [weight.eq(self.weight), valid[3].eq(valid[2]), address[3].eq(address[2]), written.eq(total)]
-        with m.If(valid[2] & (address[2] == address[1])):
-            m.d.sync += word.eq(total)
-        with m.Elif(valid[3] & (address[3] == address[1])):
-            m.d.sync += word.eq(written)
-        with m.Else():
-            m.d.sync += word.eq(self.read)
-        for lane in range(lanes):
-            term = Signal(signed(config.isum_bits), name=f"term_{lane}")
-            gated = Signal(signed(config.weight_bits), name=f"gated_{lane}")
-            m.d.comb += [
-                gated.eq(Mux(enable[2][lane], weight[lane], 0)),
-                term.eq(gated << shift[2]),
-                total[lane].eq(Mux(negate[2], word[lane] - term, word[lane] + term)),
-            ]
+        # What of a visit travels to the addition. Stage 1: weight word of bit 0, bits. Stage 2: weight addresses.
+        # Stage 3: the memory's output. Stage 4: weights. Stage 5 (two ports): their sum. Last stage: term and word.
+        last = 6 if two else 5
+        visit = data.StructLayout({
+            "valid": 1, "neuron": len(neuron), "negate": 1, "shift": job.shift.shape(), "enable": lanes, "pair": 1,
+        })  # fmt: skip
+        pair = ~(last_visit & job.single) if two else 0
+        stage = [Signal(visit, name=f"stage_{n}") for n in range(last + 2)]
         m.d.comb += [
-            self.write_en.eq(valid[2]), self.write_address.eq(address[2]), self.write.eq(total),
-            self.busy.eq(active | valid[0] | valid[1] | valid[2]),
+            stage[0].valid.eq(active), stage[0].neuron.eq(neuron), stage[0].negate.eq(active & job.signed & self.first),
+            stage[0].shift.eq(job.shift), stage[0].pair.eq(active & pair),
+            stage[0].enable.eq(Mux(job.depthwise, job.mask, (1 << lanes) - 1) & active.replicate(lanes)),
+        ]  # fmt: skip
+        m.d.sync += [stage[n + 1].eq(stage[n]) for n in range(last + 1)]
+        word = Signal.like(block)
+        m.d.sync += word.eq(job.base + (block << job.row_shift))
+        for port, chosen in enumerate((lowest, highest)[: config.weight_ports]):
+            bit = Signal(range(lanes), name=f"bit_{port}")
+            m.d.sync += [bit.eq(Mux(job.depthwise, 0, index_of(chosen))), self.weight_address[port].eq(word + bit)]
+
+        # SOPs count existing neurons only.
+        reach = Mux(groups == 0, self.core.last_lanes, lanes)
+        sops = Mux(job.depthwise, job.reach, Mux(pair, reach << 1, reach))
+        m.d.sync += self.sops.eq(Mux(active, sops, 0))
+
+        # The word of I comes from the memory, from the visit before, or from the one before that one. At most one of
+        # `read` and `kept` is not zero.
+        before = stage[last - 2]
+        again, soon, fresh = Signal(), Signal(), Signal()
+        m.d.sync += [
+            again.eq(self._meets(before, stage[last - 1])), soon.eq(self._meets(before, stage[last])),
+            fresh.eq(before.valid),
+        ]  # fmt: skip
+        read, kept, written = (Signal(ISums(config), name=name) for name in ("word", "kept", "written"))
+        m.d.comb += self.read_address.eq(before.neuron)
+        m.d.sync += written.eq(self.write)
+        with m.If(fresh & ~again & ~soon):
+            m.d.sync += read.eq(self.read)
+        with m.Else():
+            m.d.sync += read.eq(0)
+        m.d.sync += kept.eq(Mux(again, self.write, Mux(soon, written, 0)))
+
+        for lane in range(lanes):
+            m.d.comb += self.write[lane].eq(self._lane(m, lane, stage, last, read[lane], kept[lane]))
+        m.d.comb += [
+            self.write_en.eq(stage[last].valid), self.write_address.eq(stage[last].neuron),
+            self.busy.eq(Cat(s.valid for s in stage[: last + 1]).any()),
         ]  # fmt: skip
         return m
+
+    def _meets(self, visit, earlier):
+        """Whether ``visit`` needs the sum of an ``earlier`` one that the memory does not return yet."""
+        return visit.valid & earlier.valid & (visit.neuron == earlier.neuron)
+
+    def _lane(self, m: Module, lane: int, stage: list, last: int, read, kept):
+        """The sum of one lane: (read or kept) plus or minus the shifted weights."""
+        config = self.config
+        weights = []
+        for port in range(config.weight_ports):
+            weight = Signal(signed(config.weight_bits), name=f"weight_{port}_{lane}")
+            with m.If(stage[3].pair if port else stage[3].enable[lane]):
+                m.d.sync += weight.eq(self.weight[port][lane])
+            with m.Else():
+                m.d.sync += weight.eq(0)
+            weights.append(weight)
+        if len(weights) == 2:
+            total = Signal(signed(config.weight_bits + 1), name=f"pair_{lane}")
+            m.d.sync += total.eq(weights[0] + weights[1])
+            weights = [total]
+        # The last multiplexer of the shift has room for the negation, the sum's carry for its increment.
+        shifted = weights[0]
+        for n, by in enumerate(stage[last - 1].shift):
+            shifted = Mux(by, shifted << (1 << n), shifted)
+        term = Signal(signed(min(len(shifted), config.isum_bits)), name=f"term_{lane}")
+        m.d.sync += term.eq(shifted ^ stage[last - 1].negate.replicate(len(shifted)).as_signed())
+        addend = Signal(signed(config.isum_bits), name=f"addend_{lane}")
+        m.d.comb += addend.eq(term)
+        negate = stage[last].negate
+        return (Cat(negate, read | kept) + Cat(negate, addend))[1 : config.isum_bits + 1]

@@ -7,6 +7,7 @@ from amaranth.lib.wiring import In, Out
 from ..config import ChipConfig, bits_for
 from ..flit import payload_layouts
 from ..program import CoreDescriptor, EdgeDescriptor
+from .mask import popcount
 
 __all__ = ["AddressSetup", "Job", "edge_bits", "neuron_bits", "weight_bits"]
 
@@ -27,50 +28,69 @@ def edge_bits(config: ChipConfig) -> int:
 
 
 def Job(config: ChipConfig) -> data.StructLayout:
-    """Work of one bundle: ``(rows + 1) * (columns + 1)`` kernel offsets times ``groups`` output groups (at least 1).
+    """Work of one bundle: ``rows + 1`` times ``columns + 1`` kernel offsets times ``groups + 1`` output groups times
+    ``visits + 1`` visits, each of the next ``weight_ports`` bits of ``mask`` (one if ``single``, at the last visit).
 
-    ``weight``, ``neuron``: addresses of the first offset and group, for mask bit 0. One kernel row on:
-    ``+ weight_row`` and ``- neuron_row``; one column on: ``+ weight_column`` and ``- neuron_column``; one group on:
-    ``+ (1 << row_shift)`` and ``+ 1``. ``mask`` is never zero. ``depthwise``: one visit per offset, mask = lane
-    enables;
-    ``last`` then says that the visited group is the core's last one (else the group counter says so).
-    ``shift``, ``signed``: as in :func:`hdl.program.EdgeDescriptor`.
+    ``block``: number of the first block of weight words; a mask bit's word is ``base + (block << row_shift) + bit``.
+    ``neuron``: the first neuron word. From one group to the next both go up by one; from the last group to the next
+    kernel column's first one by ``block_column`` and ``neuron_column``, from the last column's last group to the
+    next kernel row's first one by ``block_row`` and ``neuron_row`` (all modulo the memory's address range).
+    ``mask`` is never zero. ``depthwise``: one visit per offset, mask = lane enables, ``reach`` of which are of
+    existing neurons. ``shift``, ``signed``: as in :func:`hdl.program.EdgeDescriptor`.
     """
     wb, nb, side = weight_bits(config), neuron_bits(config), bits_for(config.map_side)
     edge = EdgeDescriptor(config)
     return data.StructLayout({
-        "rows": side, "columns": side, "groups": bits_for(config.group_words),
-        "weight": wb, "weight_row": wb, "weight_column": wb, "row_shift": edge["row_shift"].shape,
-        "neuron": nb, "neuron_row": nb, "neuron_column": nb,
-        "mask": config.lanes, "depthwise": 1, "last": 1, "signed": 1, "shift": edge["shift"].shape,
+        "rows": side, "columns": side, "groups": bits_for(config.group_words - 1),
+        "visits": bits_for(config.lanes // config.weight_ports - 1), "single": 1,
+        "base": wb, "row_shift": edge["row_shift"].shape, "block": wb, "block_column": wb, "block_row": wb,
+        "neuron": nb, "neuron_column": nb, "neuron_row": nb,
+        "mask": config.lanes, "depthwise": 1, "reach": bits_for(config.lanes),
+        "signed": 1, "shift": edge["shift"].shape,
     })  # fmt: skip
 
 
-def _window(config: ChipConfig, u: Signal, size, kernel, stride_log2, prefix: str):
-    """Kernel offsets of one axis that land in the region: (statements, first offset, its output row, count - 1,
-    any).
+class _Axis:
+    """One axis: which kernel offsets of a source position land in the region, and on which of its rows (or columns).
+
+    In the cycle after ``place``: nothing yet. After ``begin``: ``first``, the first such offset; ``row``, where it
+    lands; ``hit``, whether there is one; ``count``, how many more there are.
     """
-    side = bits_for(config.map_side)
-    first = Signal(side, name=f"{prefix}_first")
-    row = Signal(side, name=f"{prefix}_row")
-    count = Signal(side, name=f"{prefix}_count")
-    hit = Signal(name=f"{prefix}_hit")
-    below = Signal(signed(len(u) + 2), name=f"{prefix}_below")  # u - (size - 1) * stride
-    room = Signal(signed(side + 2), name=f"{prefix}_room")  # kernel offsets beyond the first one
-    steps = Signal(side, name=f"{prefix}_steps")
-    inside = Signal(name=f"{prefix}_inside")
-    statements = [
-        below.eq(u - ((size - 1) << stride_log2)),
-        inside.eq(below < 0),
-        first.eq(Mux(inside, u & ((1 << stride_log2) - 1), below)),
-        row.eq(Mux(inside, u >> stride_log2, size - 1)),
-        room.eq(kernel - 1 - first),
-        # An offset beyond the kernel may not fit `first` at all: compare the full numbers.
-        hit.eq((u >= 0) & (size != 0) & Mux(inside, room >= 0, below < kernel)),
-        steps.eq(room >> stride_log2),
-        count.eq(Mux(row < steps, row, steps)),
-    ]
-    return statements, first, row, count, hit
+
+    def __init__(self, m: Module, name: str, side: int, offset, top: Signal) -> None:
+        """``offset``: shape of the edge's y_offset or x_offset. ``top``: the region's last row."""
+        self._top = top
+        self._u = Signal(signed(offset.width + 1), name=f"{name}_u")  # position, from the region's first row on
+        self._span = Signal(side + 3, name=f"{name}_span")  # of the region, in source positions
+        self._kernels = [Signal(side, name=f"{name}_kernel_{n}") for n in (2, 3)]
+        self._strides = [Signal(2, name=f"{name}_stride_log2_{n}") for n in (2, 3)]
+        self._offset = Signal(len(self._u) - 1, name=f"{name}_offset")  # may be far beyond the kernel
+        self._sane = Signal(name=f"{name}_sane")
+        self.row, self.count = Signal(side, name=f"{name}_row"), Signal(side, name=f"{name}_count")
+        self.first, self.hit = self._offset[:side], Signal(name=f"{name}_hit")
+        room, steps = Signal(signed(len(self._u) + 1), name=f"{name}_room"), Signal(side, name=f"{name}_steps")
+        m.d.comb += [
+            room.eq(self._kernels[1] + ~Cat(self._offset, 0).as_signed()),  # kernel - 1 - offset
+            self.hit.eq(self._sane & (room >= 0)),
+            steps.eq(room[:side] >> self._strides[1]),
+            self.count.eq(Mux(self.row < steps, self.row, steps)),
+        ]
+
+    def place(self, m: Module, position, offset, kernel, stride_log2) -> None:
+        m.d.sync += [
+            self._u.eq(position + offset), self._span.eq(self._top << stride_log2),
+            self._kernels[0].eq(kernel), self._strides[0].eq(stride_log2),
+        ]  # fmt: skip
+
+    def begin(self, m: Module) -> None:
+        u, stride = self._u, self._strides[0]
+        below = u - self._span  # offset at the last row
+        inside = below < 0
+        m.d.sync += [
+            self._offset.eq(Mux(inside, u & ((1 << stride) - 1), below)), self._sane.eq(u >= 0),
+            self.row.eq(Mux(inside, u >> stride, self._top)),
+            self._kernels[1].eq(self._kernels[0]), self._strides[1].eq(stride),
+        ]  # fmt: skip
 
 
 class AddressSetup(wiring.Component):
@@ -90,8 +110,8 @@ class AddressSetup(wiring.Component):
         To the accumulator.
     busy : bit
         A bundle is in the pipeline.
-    accepted, spikes_mask : bit, mask
-        One cycle per bundle that an edge takes, with its mask.
+    spikes : number
+        Mask bits of a bundle that an edge took in the cycle before.
     rejected : bit
         One cycle per bundle that no enabled edge takes.
     """
@@ -107,8 +127,7 @@ class AddressSetup(wiring.Component):
             "edge": In(EdgeDescriptor(config)),
             "o": Out(stream.Signature(Job(config))),
             "busy": Out(1),
-            "accepted": Out(1),
-            "spikes_mask": Out(config.lanes),
+            "spikes": Out(bits_for(config.lanes)),
             "rejected": Out(1),
         })  # fmt: skip
 
@@ -118,18 +137,28 @@ class AddressSetup(wiring.Component):
         wb, nb, side = weight_bits(config), neuron_bits(config), bits_for(config.map_side)
         core, edge = self.core, self.edge
 
-        # Stages: 1 edge read, 2 offsets, 3 windows, 4 products, 5 sums (the job). A stage moves if the next one does.
-        valid = [Signal(name=f"valid_{n}") for n in range(6)]  # valid[0] is the input
-        ready = [Signal(name=f"ready_{n}") for n in range(6)]  # ready[n]: stage n may load
-        go = [Signal(name=f"go_{n}") for n in range(6)]  # stage n loads something
-        keep = [Signal(name=f"keep_{n}", init=1) for n in range(6)]  # what leaves stage n continues to n + 1
+        # Stages: 1 edge read, 2 place, 3 first offsets, 4 products, 5 more products, 6 the job. A stage moves if the
+        # next one does.
+        count = 6
+        valid = [Signal(name=f"valid_{n}") for n in range(count + 1)]  # valid[0] is the input
+        ready = [Signal(name=f"ready_{n}") for n in range(count + 1)]  # ready[n]: stage n may load
+        go = [Signal(name=f"go_{n}") for n in range(count + 1)]  # stage n loads something
+        keep = [Signal(name=f"keep_{n}", init=1) for n in range(count + 1)]  # what leaves stage n continues to n + 1
         m.d.comb += [valid[0].eq(self.i.valid), self.i.ready.eq(ready[1])]
-        for n in range(1, 6):
-            after = self.o.ready if n == 5 else ready[n + 1]
+        for n in range(1, count + 1):
+            after = self.o.ready if n == count else ready[n + 1]
             m.d.comb += [ready[n].eq(~valid[n] | after), go[n].eq(valid[n - 1] & ready[n] & keep[n - 1])]
             with m.If(ready[n]):
                 m.d.sync += valid[n].eq(valid[n - 1] & keep[n - 1])
         m.d.comb += self.busy.eq(Cat(valid[1:]).any())
+
+        # Constant while bundles are under way.
+        height_top, width_top = Signal(side), Signal(side)
+        group_top, neuron_row = Signal(bits_for(config.group_words - 1)), Signal(nb)
+        m.d.sync += [
+            height_top.eq(core.height - 1), width_top.eq(core.width - 1), group_top.eq(core.groups - 1),
+            neuron_row.eq(core.width * core.groups),
+        ]  # fmt: skip
 
         # 1: the edge descriptor is being read.
         spike = Signal(self._spike)
@@ -138,71 +167,81 @@ class AddressSetup(wiring.Component):
         with m.If(go[1]):
             m.d.sync += [spike.eq(self.i.payload), exists.eq(self.i.payload.edge < config.edges)]
 
-        # 2: acceptance, offsets relative to the region.
-        uy, ux = (Signal(signed(len(edge.y_offset) + 1), name=f"u{a}") for a in "yx")
-        edge2, mask2, g2 = Signal(EdgeDescriptor(config)), Signal(config.lanes), Signal(bits_for(config.map_groups - 1))
+        # 2: acceptance, place relative to the region.
+        carried = data.StructLayout({
+            "edge": EdgeDescriptor(config), "mask": config.lanes, "g": bits_for(config.map_groups - 1),
+        })  # fmt: skip
+        bundle2, bundle3 = Signal(carried), Signal(carried)
         g = Signal(signed(bits_for(config.map_groups) + 1))
+        taken = Signal()
         m.d.comb += [
             g.eq(spike.group - edge.group0),
             keep[1].eq(core.enable & edge.enable & exists & (g >= 0) & (g < edge.groups)),
-            self.accepted.eq(valid[1] & ready[2] & keep[1]),
             self.rejected.eq(valid[1] & ready[2] & ~keep[1]),
-            self.spikes_mask.eq(spike.mask),
         ]
+        y = _Axis(m, "y", side, edge.y_offset.shape(), height_top)
+        x = _Axis(m, "x", side, edge.x_offset.shape(), width_top)
+        m.d.sync += taken.eq(go[2])
         with m.If(go[2]):
-            m.d.sync += [
-                uy.eq(spike.y + edge.y_offset), ux.eq(spike.x + edge.x_offset),
-                edge2.eq(edge), mask2.eq(spike.mask), g2.eq(g),
-            ]  # fmt: skip
+            y.place(m, spike.y, edge.y_offset, edge.kernel_h, edge.stride_log2)
+            x.place(m, spike.x, edge.x_offset, edge.kernel_w, edge.stride_log2)
+            m.d.sync += [bundle2.edge.eq(edge), bundle2.mask.eq(spike.mask), bundle2.g.eq(g)]
 
-        # 3: first kernel offset and how many.
-        window_y, first_y, row_y, count_y, hit_y = _window(
-            config, uy, core.height, edge2.kernel_h, edge2.stride_log2, "y"
-        )
-        window_x, first_x, row_x, count_x, hit_x = _window(
-            config, ux, core.width, edge2.kernel_w, edge2.stride_log2, "x"
-        )
-        m.d.comb += [*window_y, *window_x, keep[2].eq(hit_y & hit_x & mask2.any() & (core.groups != 0))]
-        edge3, mask3, g3 = Signal.like(edge2), Signal.like(mask2), Signal.like(g2)
-        ky, kx, row, column, rows, columns = (
-            Signal(side, name=n) for n in ("ky", "kx", "row", "column", "rows", "cols")
-        )
+        # 3: first kernel offsets and the neurons there. The mask is counted.
+        bits = popcount(bundle2.mask)
+        m.d.comb += [
+            self.spikes.eq(Mux(taken, bits, 0)),
+            keep[2].eq(bundle2.mask.any() & (core.height != 0) & (core.width != 0) & (core.groups != 0)),
+        ]
+        bits3 = Signal(bits_for(config.lanes))
         with m.If(go[3]):
-            m.d.sync += [
-                ky.eq(first_y), kx.eq(first_x), row.eq(row_y), column.eq(row_x), rows.eq(count_y), columns.eq(count_x),
-                edge3.eq(edge2), mask3.eq(mask2), g3.eq(g2),
-            ]  # fmt: skip
+            y.begin(m)
+            x.begin(m)
+            m.d.sync += [bundle3.eq(bundle2), bits3.eq(bits)]
 
-        # 4: products.
-        neuron_row = Signal(nb)  # neuron words of one row of the region: constant while bundles are under way
-        m.d.sync += neuron_row.eq(core.width * core.groups)
+        # 4: how many offsets. Products.
+        edge3, g3 = bundle3.edge, bundle3.g
+        last = g3 == group_top
         by_g, by_ky, by_kx = (Signal(wb, name=f"by_{n}") for n in ("g", "ky", "kx"))
         by_row, by_column = Signal(nb), Signal(nb)
-        job4 = Signal(Job(config))
-        base4 = Signal(wb)
-        row_shift = Mux(edge3.depthwise, 0, edge3.row_shift)
+        stride_y, stride_x = Signal(wb), Signal(wb)  # blocks from an offset to the next one that is visited
+        top = Signal.like(group_top)
+        job4, job5, job = (Signal(Job(config), name=name) for name in ("job4", "job5", "job"))
+        exist = Mux(edge3.depthwise & last, (1 << core.last_lanes) - 1, (1 << config.lanes) - 1)[: config.lanes]
+        single = bits3[0] | edge3.depthwise if config.weight_ports == 2 else 0
+        m.d.comb += keep[3].eq(y.hit & x.hit)
         with m.If(go[4]):
             m.d.sync += [
                 by_g.eq(Mux(edge3.depthwise, g3, g3 * edge3.stride_g)),
-                by_ky.eq(ky * edge3.stride_y), by_kx.eq(kx * core.groups),
-                by_row.eq(row * neuron_row), by_column.eq(column * core.groups + Mux(edge3.depthwise, g3, 0)),
-                base4.eq(edge3.weight_base),
-                job4.rows.eq(rows), job4.columns.eq(columns),
-                job4.groups.eq(Mux(edge3.depthwise, 1, core.groups)),
-                job4.weight_row.eq(edge3.stride_y << edge3.stride_log2 << row_shift),
-                job4.weight_column.eq(core.groups << edge3.stride_log2 << row_shift),
-                job4.row_shift.eq(row_shift), job4.neuron_row.eq(neuron_row), job4.neuron_column.eq(core.groups),
-                job4.mask.eq(mask3), job4.depthwise.eq(edge3.depthwise), job4.last.eq(g3 + 1 == core.groups),
+                by_ky.eq(y.first * edge3.stride_y), by_kx.eq(x.first * core.groups),
+                by_row.eq(y.row * neuron_row), by_column.eq(x.row * core.groups + Mux(edge3.depthwise, g3, 0)),
+                stride_y.eq(edge3.stride_y << edge3.stride_log2), stride_x.eq(core.groups << edge3.stride_log2),
+                top.eq(Mux(edge3.depthwise, 0, group_top)),
+                job4.rows.eq(y.count), job4.columns.eq(x.count),
+                job4.visits.eq(Mux(edge3.depthwise, 0, (bits3 - 1) >> (config.weight_ports - 1))),
+                job4.single.eq(single),
+                job4.base.eq(edge3.weight_base), job4.row_shift.eq(Mux(edge3.depthwise, 0, edge3.row_shift)),
+                job4.mask.eq(bundle3.mask), job4.depthwise.eq(edge3.depthwise),
+                job4.reach.eq(popcount(bundle3.mask & exist)),
                 job4.signed.eq(edge3.signed), job4.shift.eq(edge3.shift),
             ]  # fmt: skip
 
-        # 5: sums.
-        job = Signal(Job(config))
+        # 5: what the last column is from the first one, in blocks and neuron words.
+        across, words_across = Signal(wb), Signal(nb)
+        down, words_down = Signal(wb), Signal(nb)
         with m.If(go[5]):
             m.d.sync += [
-                job.eq(job4),
-                job.weight.eq(base4 + ((by_g + by_ky + by_kx) << job4.row_shift)),
-                job.neuron.eq(by_row + by_column),
-            ]
-        m.d.comb += [self.o.valid.eq(valid[5]), self.o.payload.eq(job)]
+                job5.eq(job4), job5.groups.eq(top), job5.block.eq(by_g + by_ky + by_kx),
+                job5.neuron.eq(by_row + by_column),
+                job5.block_column.eq(stride_x - top), job5.neuron_column.eq(-(core.groups + top)),
+                across.eq(job4.columns * stride_x), words_across.eq(job4.columns * core.groups),
+                down.eq(stride_y - top), words_down.eq(neuron_row + top),
+            ]  # fmt: skip
+
+        # 6: the job.
+        with m.If(go[6]):
+            m.d.sync += [
+                job.eq(job5), job.block_row.eq(down - across), job.neuron_row.eq(words_across - words_down),
+            ]  # fmt: skip
+        m.d.comb += [self.o.valid.eq(valid[6]), self.o.payload.eq(job)]
         return m

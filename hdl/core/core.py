@@ -8,7 +8,7 @@ from ..config import ChipConfig, bits_for
 from ..flit import Flit, FlitKind
 from ..host import Command, CommandWord
 from ..program import WRITABLE, Memory, Readout
-from .accumulate import Accumulator, popcount
+from .accumulate import Accumulator
 from .address import AddressSetup
 from .counters import Counters
 from .emit import Emitter
@@ -152,7 +152,7 @@ class Core(wiring.Component):
         m.d.comb += [
             counters.clear.eq(clear),
             counters.sops.eq(accumulator.sops),
-            counters.spikes_in.eq(Mux(setup.accepted, popcount(setup.spikes_mask), 0)),
+            counters.spikes_in.eq(setup.spikes),
             counters.spikes_out.eq(emitter.spikes),
             counters.saturations.eq(membrane.saturated), counters.overflow.eq(membrane.saturated.any()),
             counters.rejected.eq(
@@ -175,16 +175,21 @@ class Core(wiring.Component):
             storage.edge_address.eq(Mux(asked, where, setup.edge_address)), storage.edge_en.eq(asked | setup.edge_en),
             storage.route_address.eq(Mux(asked, where, emitter.route_address)),
             storage.requant_address.eq(Mux(asked, where, membrane.requant_address)),
-            storage.weight_address.eq(Mux(asked, where, accumulator.weight_address)),
+            storage.weight_address.eq(Mux(asked, where, accumulator.weight_address[0])),
             storage.isum_address.eq(Mux(asked, where, Mux(membrane.busy, membrane.address, accumulator.read_address))),
             storage.membrane_address.eq(Mux(asked, where, membrane.address)),
             storage.act_address.eq(Cat(emitter.word_address, front)),
             storage.act_en.eq(responder.port | emitter.word_en),
             setup.edge.eq(storage.edge_read), emitter.route.eq(storage.route_read),
-            membrane.requant.eq(storage.requant_read), accumulator.weight.eq(storage.weight_read),
+            membrane.requant.eq(storage.requant_read), accumulator.weight[0].eq(storage.weight_read),
             accumulator.read.eq(storage.isum_read), membrane.current.eq(storage.isum_read),
             membrane.membrane.eq(storage.membrane_read), emitter.word.eq(storage.act_read),
         ]  # fmt: skip
+        if self.config.weight_ports == 2:
+            m.d.comb += [
+                storage.weight_b_address.eq(accumulator.weight_address[1]),
+                accumulator.weight[1].eq(storage.weight_b_read),
+            ]
         with m.If(responder.port):
             slot = Mux(responder.front, front, ~front)
             m.d.comb += storage.act_address.eq(Cat(where[: len(emitter.word_address)], slot))
@@ -222,9 +227,10 @@ class Core(wiring.Component):
             storage.membrane_write_en.eq(membrane.write_en), storage.membrane_write_address.eq(membrane.write_address),
             storage.membrane_write.eq(membrane.membrane_write),
             storage.isum_write_address.eq(membrane.write_address), storage.isum_write_en.eq(membrane.write_en),
+            storage.isum_write.eq(accumulator.write),  # zero unless the accumulator writes: what a pass wants
         ]  # fmt: skip
         with m.If(accumulator.write_en):
             m.d.comb += [
                 storage.isum_write_address.eq(accumulator.write_address),
-                storage.isum_write_en.eq((1 << parts) - 1), storage.isum_write.eq(accumulator.write),
+                storage.isum_write_en.eq((1 << parts) - 1),
             ]  # fmt: skip

@@ -27,7 +27,8 @@ class Counters(wiring.Component):
         self.config = config
         lanes = bits_for(config.lanes)
         widths = dict.fromkeys(Counter, 1) | {
-            Counter.SOPS: lanes, Counter.SPIKES_IN: lanes, Counter.SPIKES_OUT: lanes,
+            Counter.SOPS: bits_for(config.lanes * config.weight_ports),
+            Counter.SPIKES_IN: lanes, Counter.SPIKES_OUT: lanes,
             Counter.SATURATIONS: bits_for(config.requant_lanes), Counter.REJECTED: 2, Counter.HOPS: 3,
         }  # fmt: skip
         super().__init__({

@@ -1,11 +1,11 @@
 """The memories of a core, and who has their ports."""
 
-from amaranth.hdl import Module
+from amaranth.hdl import Module, Mux
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ..config import ChipConfig, bits_for
-from ..memory import Ram
+from ..memory import Ram, RamTwoRead
 from ..program import CoreDescriptor, Memory, memory_depths, memory_layouts
 
 __all__ = ["Storage"]
@@ -16,7 +16,9 @@ class Storage(wiring.Component):
     ``_en`` is low) and one write port (``<memory>_write_en``, ``_write_address``, ``_write``), except the core
     descriptor, a register (``core``). Memories that passes write have one enable per ``requant_lanes`` lanes.
 
-    Activations: the address's top bit is the slot. Ports give the old word where a read meets a write.
+    Activations: the address's top bit is the slot. What a read gives of parts that are written in the same cycle is
+    unknown. With two ``weight_ports`` the weights have a second read port (``weight_b_address``, ``weight_b_read``),
+    and a write of them takes the place of the first one's read.
     """
 
     MEMORIES = (
@@ -43,6 +45,11 @@ class Storage(wiring.Component):
                 f"{name}_write_en": In(config.requant_subwords if memory in self.BY_PARTS else 1),
                 f"{name}_write_address": In(bits), f"{name}_write": In(layouts[memory]),
             }  # fmt: skip
+        if config.weight_ports == 2:
+            members |= {
+                "weight_b_address": In(bits_for(depths[Memory.WEIGHT] - 1)),
+                "weight_b_read": Out(layouts[Memory.WEIGHT]),
+            }
         super().__init__(members)
 
     def elaborate(self, platform) -> Module:
@@ -52,6 +59,15 @@ class Storage(wiring.Component):
             m.d.sync += self.core.eq(self.core_write)
         for memory in self.MEMORIES:
             name = memory.name.lower()
+            if memory is Memory.WEIGHT and self.config.weight_ports == 2:
+                m.submodules[name] = two = RamTwoRead(shape=layouts[memory].size, depth=self._depths[memory])
+                m.d.comb += [
+                    two.w_en.eq(self.weight_write_en), two.w_data.eq(self.weight_write), two.a_en.eq(self.weight_en),
+                    two.a_addr.eq(Mux(self.weight_write_en, self.weight_write_address, self.weight_address)),
+                    self.weight_read.eq(two.a_data),
+                    two.b_addr.eq(self.weight_b_address), self.weight_b_read.eq(two.b_data),
+                ]  # fmt: skip
+                continue
             parts = self.config.requant_subwords if memory in self.BY_PARTS else 1
             ram = Ram(shape=layouts[memory].size, depth=self._depths[memory], parts=parts)
             m.submodules[name] = ram

@@ -5,8 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from amaranth.hdl import Const
 
 from hdl.core import Core
+from hdl.core.accumulate import Accumulator
 from hdl.flit import Flit, FlitKind
 from hdl.pack import fields, pack, unpack
 from hdl.program import Memory, memory_layouts
@@ -15,7 +17,7 @@ from sdann import reference, stem
 from sim.benches.core_bench import CoreCase
 from sim.toolchain import BenchError, run_bench
 
-from .conftest import Case
+from .conftest import Case, make_case, small_network
 
 
 def core_case(case: Case, layer: str, index: int) -> CoreCase:
@@ -137,6 +139,23 @@ def test_core(small, verilog, build_dir, tmp_path, simulator, layer, index):
     case = core_case(small, layer, index)
     assert case.sops > 0 and any(case.emitted)
     assert len(run(case, verilog, simulator, build_dir, tmp_path).tests) == 2
+
+
+@pytest.mark.parametrize("simulator", ["icarus", "verilator"])
+def test_core_with_one_weight_port(build_dir, tmp_path, simulator):
+    one = make_case(small_network(), count=1, weight_ports=1)
+    case = core_case(one, "conv1", 1)
+    assert len(run(case, convert(Core(one.config), "sdann_core"), simulator, build_dir, tmp_path).tests) == 2
+
+
+def test_forwarding_that_misses_visits_is_noticed(small, build_dir, tmp_path, monkeypatch):
+    meets = iter([lambda *_: Const(0), Accumulator._meets])  # of the visit just before, of the one before that
+    monkeypatch.setattr(Accumulator, "_meets", lambda *visits: next(meets)(*visits))
+    verilog = convert(Core(small.config), "sdann_core")
+    with pytest.raises(BenchError) as caught:
+        run(core_case(small, "conv2", 0), verilog, "icarus", build_dir, tmp_path)
+    log = Path(str(caught.value).rpartition("full log: ")[2])
+    assert re.search(r"AssertionError: I\(\d\) differs", log.read_text())
 
 
 @pytest.mark.parametrize(

@@ -53,8 +53,8 @@ class Layer:
         self.current = np.zeros((self.height, self.width, self.padded), dtype=object)
         self.membrane = np.zeros((self.height, self.width, self.padded), dtype=object)
 
-    def accumulate(self, edge: Edge, spikes: np.ndarray, first: bool, lanes: int) -> None:
-        """Adds what 0/1 ``spikes`` [y, x, c] of one step contribute."""
+    def accumulate(self, edge: Edge, spikes: np.ndarray, first: bool, lanes: int, ports: int) -> None:
+        """Adds what 0/1 ``spikes`` [y, x, c] of one step contribute. ``ports``: bits of a bundle that a visit takes."""
         sign = -1 if edge.signed and first else 1
         kernel_h, kernel_w = edge.weights.shape[1:3]
         for row, column, ky, kx in np.ndindex(self.height, self.width, kernel_h, kernel_w):
@@ -70,7 +70,8 @@ class Layer:
             else:
                 self.current[row, column] += sign * (weights @ here) * 2**edge.shift
                 self.sops += int(here.sum()) * self.channels
-                self.visits += int(here.sum()) * (self.padded // lanes)
+                bundles = [int(here[c : c + lanes].sum()) for c in range(0, len(here), lanes)]
+                self.visits += sum(-(-bits // ports) for bits in bundles) * (self.padded // lanes)
 
     def wrapped(self) -> np.ndarray:
         """I(t) as stored."""

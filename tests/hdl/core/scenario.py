@@ -163,7 +163,7 @@ class Scenario:
             for number, edge in enumerate(layer.edges) if integrates else ():
                 spikes = values[number] >> plane & 1
                 self.spikes_in += int(spikes.sum())
-                layer.accumulate(edge, spikes, t == 0, LANES)
+                layer.accumulate(edge, spikes, t == 0, LANES, self.config.weight_ports)
                 for bundle in self.bundles(number, edge, spikes):
                     bench.spike(**bundle)
             await bench.settle()

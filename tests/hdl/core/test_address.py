@@ -1,9 +1,15 @@
 """Kernel windows of random descriptors, extreme offsets included, against the formula tried at every place."""
 
 import random
+import sys
+from pathlib import Path
 
 import pytest
 from amaranth.sim import Simulator
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from jobs import walk
 
 from hdl.config import preset
 from hdl.core.address import AddressSetup
@@ -15,7 +21,8 @@ def draw(rng: random.Random) -> tuple[dict, dict, dict]:
     """Core and edge descriptors, and a bundle."""
     groups = rng.randint(1, 3)
     core = {
-        "enable": 1, "height": rng.randint(1, 8), "width": rng.randint(1, 8), "groups": groups, "last_lanes": 4,
+        "enable": 1, "height": rng.randint(1, 8), "width": rng.randint(1, 8), "groups": groups,
+        "last_lanes": rng.randint(1, 4),
     }  # fmt: skip
     kernel_h, kernel_w = rng.randint(1, 8), rng.randint(1, 8)
     edge = {
@@ -49,23 +56,26 @@ def reached(core: dict, edge: dict, spike: dict) -> set[tuple[int, int]]:
     return found
 
 
-def visited(job) -> list[tuple[int, int]]:
-    """The same, from a job."""
-    return [
-        (
-            (job.weight + r * job.weight_row + c * job.weight_column + (g << job.row_shift)) % 4096,
-            (job.neuron - r * job.neuron_row - c * job.neuron_column + g) % 256,
-        )
-        for r in range(job.rows + 1)
-        for c in range(job.columns + 1)
-        for g in range(job.groups)
-    ]
+def taken_bits(job, ports: int) -> int:
+    """Set bits that the job's visits of one word take, or existing neurons that its only visit reaches."""
+    if job.depthwise:
+        assert job.visits == 0
+        return job.reach
+    return (job.visits + 1) * ports - job.single
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_windows_match_the_formula(seed: int) -> None:
+def expected_bits(core: dict, edge: dict, spike: dict) -> int:
+    mask = spike["mask"]
+    if edge["depthwise"] and spike["group"] == core["groups"] - 1:
+        mask &= (1 << core["last_lanes"]) - 1
+    return mask.bit_count()
+
+
+@pytest.mark.parametrize(("seed", "ports"), [(0, 1), (1, 2), (2, 2)])
+def test_windows_match_the_formula(seed: int, ports: int) -> None:
     rng = random.Random(seed)
-    dut = AddressSetup(CONFIG)
+    config = CONFIG.replace(weight_ports=ports)
+    dut = AddressSetup(config)
     hits = 0
 
     async def bench(ctx) -> None:
@@ -79,15 +89,18 @@ def test_windows_match_the_formula(seed: int) -> None:
             ctx.set(dut.i.valid, 1)
             await ctx.tick()
             ctx.set(dut.i.valid, 0)
-            jobs = []
+            jobs, spikes = [], 0
             for _ in range(8):
-                *_, valid, job = await ctx.tick().sample(dut.o.valid, dut.o.payload)
+                *_, valid, job, count = await ctx.tick().sample(dut.o.valid, dut.o.payload, dut.spikes)
                 jobs += [job] if valid else []
+                spikes += count
             assert not ctx.get(dut.busy)
             expected = reached(core, edge, spike)
-            found = [place for job in jobs for place in visited(job)]
+            found = [place[:2] for job in jobs for place in walk(job, 4096, 256)]
             assert sorted(found) == sorted(expected), f"{core} {edge} {spike}"
             assert all(job.mask == spike["mask"] for job in jobs)
+            assert all(taken_bits(job, config.weight_ports) == expected_bits(core, edge, spike) for job in jobs)
+            assert spikes == spike["mask"].bit_count()
             hits += bool(expected)
 
     simulator = Simulator(dut)

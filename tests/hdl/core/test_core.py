@@ -11,18 +11,20 @@ sys.path.insert(0, str(Path(__file__).parent))
 from harness import Bench
 from scenario import CONFIG, Scenario
 
+ONE_PORT = CONFIG.replace(weight_ports=1)
 NARROW = CONFIG.replace(membrane_bits=12)
 CASES = {
     "plain": {},
     "kernel_5": {"kernel": 5, "size": (3, 4), "groups": 1},
     "kernel_4_groups": {"kernel": 4, "size": (2, 2), "groups": 3, "source": 2},
     "stride_2": {"stride": 2, "kernel": 3, "size": (3, 2), "groups": 2},
-    "stride_4": {"stride": 4, "kernel": 2, "size": (2, 2)},
+    "stride_4": {"config": ONE_PORT, "stride": 4, "kernel": 2, "size": (2, 2)},
     "many_sources": {"kernel": 2, "source": 11, "groups": 2, "size": (2, 3)},
+    "one_port": {"config": ONE_PORT, "kernel": 2, "source": 7, "groups": 2, "size": (2, 2)},
     "two_edges": {"edges": 2, "kernel": 2, "groups": 2, "source": 6},
     "linear": {"kernel": 4, "size": (1, 1), "groups": 3, "source": 4},
     "depthwise": {"depthwise": True, "kernel": 3, "groups": 3},
-    "depthwise_stride": {"depthwise": True, "kernel": 2, "stride": 2, "groups": 2, "edges": 2},
+    "depthwise_stride": {"config": ONE_PORT, "depthwise": True, "kernel": 2, "stride": 2, "groups": 2, "edges": 2},
     "signed_edge": {"signed": True, "edges": 2, "source": 3, "kernel": 2},
     "signed_output": {"lo": -128, "hi": 127, "bias_in_sum": True},
     "scaled": {"scaled": True, "mult1": 40000, "shift1": 20},
@@ -51,9 +53,9 @@ def test_windows(name: str) -> None:
 @pytest.mark.parametrize("seed", range(4))
 def test_random_layers_without_stalls(seed: int) -> None:
     rng = random.Random(seed)
-    Scenario(100 + seed, kernel=rng.randint(1, 4), stride=rng.choice((1, 2)), edges=rng.randint(1, 2), groups=1).run(
-        0.0
-    )
+    config = CONFIG.replace(weight_ports=1 + seed % 2)
+    options = {"kernel": rng.randint(1, 4), "stride": rng.choice((1, 2)), "edges": rng.randint(1, 2), "groups": 1}
+    Scenario(100 + seed, config=config, **options).run(0.0)
 
 
 @pytest.mark.parametrize("fault", ["weight", "bias", "spike"])
