@@ -20,13 +20,17 @@ class Queue(wiring.Component):
     i: stream of words; ``ready`` is a register and does not depend on ``o``.
     o: stream of words; ``valid`` is a register, the payload is read asynchronously and stays until it is taken.
 
-    A payload is a memory's output, hence undefined while ``valid`` is low.
+    words, head, tail (attributes): the state, for proofs. The payload is undefined while ``valid`` is low.
     """
 
     def __init__(self, *, width: int, depth: int) -> None:
         if isinstance(depth, bool) or not isinstance(depth, int) or depth < 2 or depth & (depth - 1):
             raise ValueError(f"depth must be a power of two of at least 2, not {depth!r}")
         self.width, self.depth = width, depth
+        self.words = memory.Memory(shape=width, depth=depth, init=[])
+        self._write, self._read = self.words.write_port(), self.words.read_port(domain="comb")
+        self.head = Signal(range(depth))  # next word to read
+        self.tail = Signal(range(depth))  # and to write
         super().__init__({
             "i": In(stream.Signature(width)),
             "o": Out(stream.Signature(width)),
@@ -34,9 +38,8 @@ class Queue(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        m.submodules.words = words = memory.Memory(shape=self.width, depth=self.depth, init=[])
-        write, read = words.write_port(), words.read_port(domain="comb")
-        head, tail = Signal(range(self.depth)), Signal(range(self.depth))  # next word to read and to write
+        m.submodules.words = self.words
+        write, read, head, tail = self._write, self._read, self.head, self.tail
         after_head, after_tail = Signal.like(head), Signal.like(tail)
         room, filled = Signal(init=1), Signal()
         push, pop = Signal(), Signal()

@@ -5,13 +5,14 @@ one by one. So a queue waits only for queues further along X, then along Y, then
 """
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from .arbiter import RoundRobin
 from .config import ChipConfig, bits_for
 from .flit import Flit
 from .queue import Queue
@@ -77,6 +78,10 @@ def within_mesh(config: ChipConfig, dst: Any) -> Value:
     return (dst.x0 <= dst.x1) & (dst.x1 < config.cols) & (dst.y0 <= dst.y1) & (dst.y1 < config.rows)
 
 
+_Turn = tuple[Value, Signal, Signal]
+"""A queue's way to one output: the flit at its head, whether that wants to go there, whether it goes now."""
+
+
 class Router(wiring.Component):
     """Five-port router. Every output comes from a register, every input ``ready`` depends on registers only.
 
@@ -98,6 +103,8 @@ class Router(wiring.Component):
     idle: no flit in any queue or output register.
     hop: number of flits handed to neighbours in this cycle, 0..4.
     dropped: pulse: a flit from the core was discarded because its rectangle is empty or outside the mesh.
+    stores, arbiters, served, taken (attributes): queues by input, arbiters by output, and by turn whether the flit at
+        the queue's head has left there before, and leaves in this cycle; the state, for proofs.
     """
 
     decide = staticmethod(route)
@@ -109,6 +116,14 @@ class Router(wiring.Component):
 
     def __init__(self, config: ChipConfig) -> None:
         self.config = config
+        self.stores = {
+            source: [Queue(width=self.word(len(outs)).size, depth=config.queue_depth) for outs in groups]
+            for source, groups in self.queues.items()
+        }
+        turns = [(source, out) for source in Port for outs in self.queues[source] for out in outs]
+        self.served = {(s, o): Signal(name=f"served_{s.name.lower()}_{o.name.lower()}") for s, o in turns}
+        self.taken = {(s, o): Signal(name=f"take_{s.name.lower()}_{o.name.lower()}") for s, o in turns}
+        self.arbiters = {out: RoundRobin(sum(o == out for _, o in turns)) for out in Port}
         link = stream.Signature(Flit(config))
         super().__init__(
             {f"i_{port.name.lower()}": In(link) for port in Port}
@@ -121,6 +136,10 @@ class Router(wiring.Component):
                 "dropped": Out(1),
             }
         )
+
+    def word(self, outs: int) -> data.StructLayout:
+        """A word of a queue that leads to ``outs`` outputs."""
+        return data.StructLayout({"flit": Flit(self.config), "wanted": outs})
 
     def link_in(self, port: Port) -> stream.Interface:
         """The stream that enters at ``port``."""
@@ -143,17 +162,17 @@ class Router(wiring.Component):
         m.d.comb += self.idle.eq(~Cat(filled).any())
         return m
 
-    def _input(self, m: Module, source: Port, turns: dict[Port, list["_Turn"]]) -> list[Value]:
+    def _input(self, m: Module, source: Port, turns: dict[Port, list[_Turn]]) -> list[Value]:
         """One input: its decision and its queues. Adds to ``turns``; returns whether each queue holds a flit."""
-        layout, link = Flit(self.config), self.link_in(source)
+        link = self.link_in(source)
         decision = self.decide(source, link.payload.dst, self.x, self.y)
         # Only the core can inject a malformed rectangle: neighbours pass on what was checked there.
         sound = within_mesh(self.config, link.payload.dst) if source is Port.LOCAL else 1
         filled, rooms = [], []
-        for outs in self.queues[source]:
+        for outs, queue in zip(self.queues[source], self.stores[source], strict=True):
             name = "_".join(port.name.lower() for port in (source, *outs))
-            word = data.StructLayout({"flit": layout, "wanted": len(outs)})
-            m.submodules[f"queue_{name}"] = queue = Queue(width=word.size, depth=self.config.queue_depth)
+            m.submodules[f"queue_{name}"] = queue
+            word = self.word(len(outs))
             arriving, head = Signal(word, name=f"arriving_{name}"), data.View(word, queue.o.payload)
             m.d.comb += [
                 arriving.flit.eq(link.payload),
@@ -164,13 +183,13 @@ class Router(wiring.Component):
             ]
             left = []  # copies that are still due after this cycle
             for number, out in enumerate(outs):
-                turn = _Turn(source, out, head.flit)
-                served = Signal(name=f"served_{turn.name}")  # this head flit's copy has left in an earlier cycle
-                m.d.comb += turn.request.eq(queue.o.valid & head.wanted[number] & ~served)
+                served, take = self.served[source, out], self.taken[source, out]
+                request = Signal(name=f"request_{source.name.lower()}_{out.name.lower()}")
+                m.d.comb += request.eq(queue.o.valid & head.wanted[number] & ~served)
                 if len(outs) > 1:  # else the flit leaves with its only copy
-                    m.d.sync += served.eq((served | turn.take) & ~queue.o.ready)
-                left.append(turn.request & ~turn.take)
-                turns[out].append(turn)
+                    m.d.sync += served.eq((served | take) & ~queue.o.ready)
+                left.append(request & ~take)
+                turns[out].append((head.flit.as_value(), request, take))
             m.d.comb += queue.o.ready.eq(~Cat(left).any())
             if source is Port.LOCAL:
                 m.d.comb += self.dropped.eq(queue.o.valid & ~head.wanted.any())
@@ -179,44 +198,22 @@ class Router(wiring.Component):
         m.d.comb += link.ready.eq(Cat(rooms).all())
         return filled
 
-    def _output(self, m: Module, out: Port, turns: list["_Turn"]) -> None:
+    def _output(self, m: Module, out: Port, turns: list[_Turn]) -> None:
         """One output: round-robin choice among the queues that can turn to it, and the link's register."""
-        name, link, count = out.name.lower(), self.link_out(out), len(turns)
-        last = Signal(range(count), name=f"last_{name}")  # index of the latest sender, now the last in turn
-        choice = Signal(range(count), name=f"choice_{name}")
-        wanting = Signal(count, name=f"wanting_{name}")
+        name, link = out.name.lower(), self.link_out(out)
+        flits, requests, takes = zip(*turns, strict=True)
+        m.submodules[f"turn_{name}"] = turn = self.arbiters[out]
         free = Signal(name=f"free_{name}")  # the link's register is empty, or becomes so in this cycle
-        m.d.comb += wanting.eq(Cat(turn.request for turn in turns))
-        m.d.comb += free.eq(~link.valid | link.ready)
-        with m.Switch(last):
-            for latest in range(count):
-                with m.Case(latest):
-                    for distance in range(count, 0, -1):  # the nearest one after `latest` is assigned last and wins
-                        index = (latest + distance) % count
-                        with m.If(wanting[index]):
-                            m.d.comb += choice.eq(index)
-
+        m.d.comb += [free.eq(~link.valid | link.ready), turn.advance.eq(free), turn.request.eq(Cat(requests))]
         with m.If(free):
-            m.d.sync += link.valid.eq(wanting.any())
-            with m.If(wanting.any()):
-                m.d.sync += last.eq(choice)
-            m.d.sync += link.payload.eq(_select(choice, [turn.flit.as_value() for turn in turns]))
-        m.d.comb += [turn.take.eq(free & wanting[index] & (choice == index)) for index, turn in enumerate(turns)]
+            m.d.sync += [link.valid.eq(turn.request.any()), link.payload.eq(_select(turn.choice, flits))]
+        for index, (request, take) in enumerate(zip(requests, takes, strict=True)):
+            m.d.comb += take.eq(free & request & (turn.choice == index))
 
 
-def _select(index: Value, values: list[Value]) -> Value:
+def _select(index: Value, values: Sequence[Value]) -> Value:
     """``values[index]`` by two-way multiplexers on the bits of ``index``, with no gate to decode it."""
     if len(values) == 1:
         return values[0]
     half = 1 << (len(values) - 1).bit_length() - 1
     return Mux(index[half.bit_length() - 1], _select(index, values[half:]), _select(index, values[:half]))
-
-
-class _Turn:
-    """A queue's way to one output: the flit at the queue's head, whether it wants to go there, whether it goes."""
-
-    def __init__(self, source: Port, out: Port, flit: data.View) -> None:
-        self.name = f"{source.name.lower()}_{out.name.lower()}"
-        self.flit = flit
-        self.request = Signal(name=f"request_{self.name}")
-        self.take = Signal(name=f"take_{self.name}")
