@@ -15,7 +15,7 @@ from hdl.config import PRESETS
 from hdl.core import Core
 from hdl.host_tile import HostTile
 from hdl.memory import Ram
-from hdl.neuron import MembraneUpdate, RequantMultiply, RequantRound, ScaleCurrent
+from hdl.neuron import NeuronLane
 from hdl.router import Router
 from hdl.verilog import ConversionError, convert
 from sim.toolchain import REPOSITORY, find_icarus, verilator_environment
@@ -24,10 +24,7 @@ CONFIG = PRESETS["test"]
 WAIVERS = REPOSITORY / "hdl" / "verilator.vlt"
 DESIGNS = {
     "router": lambda: Router(CONFIG),
-    "scale_current": lambda: ScaleCurrent(CONFIG),
-    "membrane_update": lambda: MembraneUpdate(CONFIG),
-    "requant_multiply": lambda: RequantMultiply(CONFIG),
-    "requant_round": lambda: RequantRound(CONFIG),
+    "neuron_lane": lambda: NeuronLane(CONFIG),
     "quiescence": lambda: QuiescenceTree(inputs=6),
     "broadcast": lambda: BroadcastTree(unsigned(9), outputs=5),
     "ram": lambda: Ram(shape=12, depth=5, parts=3),
