@@ -1,12 +1,13 @@
 """The memories of a core, and who has their ports."""
 
-from amaranth.hdl import Array, Cat, Module, signed
+from amaranth.hdl import Cat, Module, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..config import ChipConfig, bits_for
 from ..memory import Ram
 from ..program import CoreDescriptor, ISums, Memory, Partials, memory_depths, memory_layouts
+from ..select import selected
 
 __all__ = ["Storage", "membrane_address_bits", "sub_bits"]
 
@@ -26,8 +27,8 @@ class Storage(wiring.Component):
     ``_en`` is low) and one write port (``<memory>_write_en``, ``_write_address``, ``_write``), except the core
     descriptor, a register (``core``). Activations have one write enable per ``requant_lanes`` lanes.
 
-    V is stored by sub-words of ``requant_lanes`` neurons. ``isum_part`` is sub-word ``isum_sub`` of what I's port has
-    read. Ports give the old word where a read meets a write; nothing uses it.
+    V is stored by sub-words of ``requant_lanes`` neurons. ``isum_part`` is the sub-word of what I's port has read
+    whose bit ``isum_select`` has, or 0. Ports give the old word where a read meets a write; nothing uses it.
     """
 
     MEMORIES = (
@@ -46,7 +47,7 @@ class Storage(wiring.Component):
             "core": Out(CoreDescriptor(config)),
             "core_write_en": In(1),
             "core_write": In(CoreDescriptor(config)),
-            "isum_sub": In(max(1, sub_bits(config))),
+            "isum_select": In(config.requant_subwords),
             "isum_part": Out(part),
         }
         self._depths = {}
@@ -82,6 +83,6 @@ class Storage(wiring.Component):
                 ram.r_en.eq(getattr(self, f"{name}_en")),
                 getattr(self, f"{name}_read").eq(ram.r_data),
             ]  # fmt: skip
-        parts = Array(Cat(self.isum_read[s * width + n] for n in range(width)) for s in range(subwords))
-        m.d.comb += self.isum_part.as_value().eq(parts[self.isum_sub])
+        parts = [Cat(self.isum_read[s * width + n] for n in range(width)) for s in range(subwords)]
+        m.d.comb += self.isum_part.as_value().eq(selected(self.isum_select, parts))
         return m
