@@ -37,7 +37,7 @@ def payload_layouts(config: ChipConfig) -> dict[str, data.StructLayout]:
     """The payloads by name.
 
     ``spike``: spikes of channels ``group * lanes + bit`` at feature-map position (y, x) of edge ``edge``.
-    ``memory``: chunk number ``chunk`` of the word at ``addr``; ``last`` commits the assembled word.
+    ``memory``: chunk number ``chunk`` of the word at ``addr``; they come in order, and ``last`` marks the last one.
     ``readout``: chunk number ``chunk`` of the word at ``addr`` of memory ``mem`` in tile (src_y, src_x).
     """
     side, xb, yb = bits_for(config.map_side - 1), bits_for(config.cols - 1), bits_for(config.rows - 1)

@@ -121,7 +121,7 @@ class PauseMode(enum.Enum, shape=2):  # type: ignore[call-arg]
 
 
 def StatusWord(config: ChipConfig) -> data.StructLayout:
-    """Fields of Register.STATUS; ``step`` is T while requantizing."""
+    """Fields of Register.STATUS; ``step`` is T in partial phases and while requantizing."""
     return data.StructLayout({
         "state": RunState, "error": ErrorCode,
         "step": bits_for(config.time_steps), "readout_missing": bits_for(config.readout_depth),

@@ -6,12 +6,14 @@ Both are a product, a shift that rounds to nearest (ties up), and an addition:
     requantization    a = sparsify(clamp(bias + ((V + bias_in_sum) * mult + half) >> shift))
 
 so they share multiplier, shifter and adder. ``(p + 2^(s-1)) >> s`` equals ``(((p << 1) >> s) + 1) >> 1``, which is also
-``p`` for ``s = 0``: the bit that decides is the carry into the last addition. Nothing wraps inside.
+``p`` for ``s = 0``: the bit that decides is the carry into the last addition. The shifter is made of multipliers, which
+an FPGA has to spare, and a last multiplexer: a right shift by s is a left shift by ``15 - s % 16``, a product with a
+power of two, and a right shift by ``15 + 16 * (s // 16)``. Nothing wraps inside.
 """
 
 from itertools import pairwise
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed, unsigned
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -20,14 +22,15 @@ from .sparsity import Sparsify
 
 __all__ = ["ADDEND_AT", "MEMBRANE_AT", "VALUE_AT", "NeuronLane", "product_bits", "value_bits"]
 
-ADDEND_AT = 4
+ADDEND_AT = 5
 """Cycles from an operand to its addend."""
-MEMBRANE_AT = 6
+MEMBRANE_AT = 7
 """Cycles from an operand to the membrane that results."""
-VALUE_AT = 8
+VALUE_AT = 9
 """Cycles from an operand to the requantized value that results."""
 
 LIMB = 17  # unsigned bits that a signed 18 x 18 multiplier takes
+LOW_SHIFT = 4  # bits of a shift that fit a multiplier as a power of two
 
 
 def product_bits(config: ChipConfig) -> int:
@@ -48,7 +51,7 @@ class NeuronLane(wiring.Component):
     integrate: bit; from the first operand to the last result of a row of neurons, integration or requantization.
     scaled, mult1, shift1, bias_in_sum, lo, hi, rot, truncate, drlo:
         As in :func:`hdl.program.CoreDescriptor`, constant likewise. Not scaled: the current is I.
-    current: I(t), the operand of integration (cycle 0).
+    current: I(t), the operand of integration, else 0 (cycle 0).
     membrane: V, the operand of requantization (cycle 0), and V(t-1), the addend of integration (cycle ADDEND_AT).
     from_zero: take that addend as 0 (cycle ADDEND_AT).
     mult, shift, bias: as in :func:`hdl.program.Requant` (cycle 0; of no effect in integration).
@@ -87,16 +90,17 @@ class NeuronLane(wiring.Component):
         # 0: operand and constants.
         operand = Signal(signed(max(config.isum_bits, config.membrane_word_bits)))
         mult = [Signal(unsigned(config.mult_bits), name=f"mult_{n}") for n in (1, 2)]
-        shift = [Signal.like(self.shift, name=f"shift_{n}") for n in range(1, 5)]
-        bias = [Signal(signed(config.bias_bits), name=f"bias_{n}") for n in range(1, 5)]
+        shift = [Signal.like(self.shift, name=f"shift_{n}") for n in range(1, 4)]
+        bias = [Signal(signed(config.bias_bits), name=f"bias_{n}") for n in range(1, 6)]
+        m.d.sync += operand.eq(self.current | Mux(integrate, 0, self.membrane))
         with m.If(integrate):
             m.d.sync += [
-                operand.eq(self.current), mult[0].eq(Mux(self.scaled, self.mult1, 1)),
+                mult[0].eq(Mux(self.scaled, self.mult1, 1)),
                 shift[0].eq(Mux(self.scaled, self.shift1, 0)), bias[0].eq(0),
             ]  # fmt: skip
         with m.Else():
             m.d.sync += [
-                operand.eq(self.membrane), mult[0].eq(self.mult), shift[0].eq(self.shift), bias[0].eq(self.bias),
+                mult[0].eq(self.mult), shift[0].eq(self.shift), bias[0].eq(self.bias),
             ]  # fmt: skip
         for pipe in (mult, shift, bias):
             m.d.sync += [b.eq(a) for a, b in pairwise(pipe)]
@@ -105,39 +109,47 @@ class NeuronLane(wiring.Component):
         biased = Signal(signed(product_bits(config) - config.mult_bits))
         m.d.sync += biased.eq(operand + Mux(self.bias_in_sum, bias[0], 0))
 
-        # 2, 3: the product, in pieces that fit a multiplier.
-        pieces = [biased[low : low + LIMB] for low in range(0, len(biased), LIMB)]
-        pieces[-1] = pieces[-1].as_signed()
-        partial = []
-        for n, piece in enumerate(pieces):
-            exact = piece * mult[1]
-            partial.append(Signal(exact.shape(), name=f"partial_{n}"))
-            m.d.sync += partial[n].eq(exact)
+        # 2, 3: the product, in limbs that fit a multiplier.
+        partial = self._limbs(m, "partial", biased, mult[1])
         product = Signal(signed(product_bits(config)))
         m.d.sync += product.eq(sum(p << (n * LIMB) for n, p in enumerate(partial)))
 
-        # 4: shifted, twice as large. The addend: 2V, or the bias of eq. 10.
+        # 4, 5: shifted, twice as large. A limb's bits and the next one's are never at one place.
+        low = min(LOW_SHIFT, len(self.shift))
+        reach = (1 << low) - 1
+        power, high = Signal(reach + 1), Signal(max(1, len(self.shift) - low))
+        m.d.sync += [power.eq(1 << ~shift[-1][:low]), high.eq(shift[-1][low:])]
+        high_later = Signal.like(high)
+        m.d.sync += high_later.eq(high)
+        placed = 0
+        for n, limb in enumerate(self._limbs(m, "limb", product, power)):
+            placed |= limb << (n * LIMB)
         shifted = Signal(signed(product_bits(config) + 1))
+        with m.Switch(high_later):
+            for n in range(1 << (len(self.shift) - low)):
+                with m.Case(n):
+                    m.d.sync += shifted.eq(placed >> (reach - 1 + (n << low)))
+
+        # 5: the addend: 2V, or the bias of eq. 10.
         addend = Signal(signed(max(config.membrane_word_bits + 1, config.bias_bits)))
-        m.d.sync += shifted.eq((product << 1) >> shift[-1])
         with m.If(integrate):
             m.d.sync += addend.eq(Mux(self.from_zero, 0, self.membrane << 1))
         with m.Else():
             m.d.sync += addend.eq(Mux(self.bias_in_sum, 0, bias[-1]))
-        adding = Signal()  # of stage 6
+        adding = Signal()  # of stage 7
         if config.parts > 1:
             add = Signal()
             m.d.sync += [add.eq(self.add), adding.eq(add)]
             with m.If(self.add):
                 m.d.sync += [shifted.eq(self.part << 1), addend.eq(self.membrane)]
 
-        # 5: the sum, with the bit below the result's as carry.
+        # 6: the sum, with the bit below the result's as carry.
         carry, whole = shifted[0], shifted[1:].as_signed()
         exact = Cat(carry, whole).as_signed() + Cat(carry, addend).as_signed()
         total = Signal(signed(len(exact) - 1))
         m.d.sync += total.eq(exact >> 1)
 
-        # 6: saturation of V, clamp of the value.
+        # 7: saturation of V, clamp of the value.
         n = config.membrane_bits
         beyond = total[n - 1 :]  # copies of the sign bit, exactly where the sum fits
         clipped = Signal(signed(n))
@@ -156,7 +168,7 @@ class NeuronLane(wiring.Component):
         ]  # fmt: skip
         m.d.sync += clamped.eq(Mux(below, self.lo, Mux(above, self.hi, small)))
 
-        # 7: fewer spikes.
+        # 8: fewer spikes.
         m.submodules.sparsify = sparsify = Sparsify(config)
         low = config.act_bits
         m.d.comb += [
@@ -165,3 +177,14 @@ class NeuronLane(wiring.Component):
         ]  # fmt: skip
         m.d.sync += self.value.eq(Cat(sparsify.o, clamped[low:]))
         return m
+
+    @staticmethod
+    def _limbs(m: Module, name: str, value: Signal, factor: Value) -> list[Signal]:
+        """Registers with the products of each LIMB bits of a signed ``value`` and an unsigned ``factor``."""
+        products = []
+        for n, low in enumerate(range(0, len(value), LIMB)):
+            limb = value[low : low + LIMB]
+            exact = (limb.as_signed() if low + LIMB >= len(value) else limb) * factor
+            products.append(Signal(exact.shape(), name=f"{name}_{n}"))
+            m.d.sync += products[n].eq(exact)
+        return products

@@ -41,7 +41,8 @@ class Memory(enum.Enum, shape=4):  # type: ignore[call-arg]
     ISUM = 6  # read only: I(t)
     MEMBRANE = 7  # read only: V(t-1) while step t > 0 runs; after requantization see CoreDescriptor
     COUNTER = 8  # read only, one word per Counter
-    PARTIAL = 9  # write only: adds to V; word (neuron word * requant_subwords + sub) has requant_lanes membranes
+    PARTIAL = 9  # write only: adds to V; word (neuron word * requant_subwords + sub) has requant_lanes membranes;
+    # in one partial phase each word once
 
 
 WRITABLE = (Memory.CORE, Memory.EDGE, Memory.ROUTE, Memory.REQUANT, Memory.WEIGHT, Memory.ACT, Memory.PARTIAL)
@@ -53,7 +54,7 @@ class Counter(enum.IntEnum):
 
     SOPS = 0  # synaptic operations: spike x reached neuron that exists
     SPIKES_IN = 1  # set mask bits of accepted bundles
-    SPIKES_OUT = 2  # set mask bits of activation words emitted in a step (not times routes)
+    SPIKES_OUT = 2  # set mask bits of activation words emitted in a step, of every age (not times routes)
     SATURATIONS = 3  # saturated updates of V
     OVERFLOW = 4  # sticky flag: some V saturated
     REJECTED = 5  # flits this core could not accept (no such edge or channel, bad memory or address)
@@ -81,7 +82,8 @@ def CoreDescriptor(config: ChipConfig) -> data.StructLayout:
     region of neurons; ``words`` their product. ``last_lanes``: channels in the last group (1..lanes). ``scaled``:
     integrate round(I * mult1 / 2^shift1) instead of I (eq. 18 with eq. 16's s_1). ``bias_in_sum``: eq. 9's bias, added
     before the multiplication, else eq. 10's. ``lo, hi``: clamp of the requantized value. ``rot``: k of eq. 22 (0: off),
-    with ``truncate`` without rounding: the bits below k are cleared. ``drlo``: spikes kept per train (0: off).
+    with ``truncate`` without rounding: the bits below k are cleared. ``drlo``: spikes kept per train (0: off). Both
+    change the ``act_bits`` low bits of a value only, so they need ``lo`` 0 and ``hi`` of no more bits.
 
     Activations, what is emitted: ``out_width`` columns of ``out_words`` words in all, at ``y0, x0, group0`` of the
     layer's output map; without pooling the region of neurons itself. ``pool``: the maximum of ``pool_kernel`` x

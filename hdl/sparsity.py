@@ -1,5 +1,7 @@
 """RoT, truncation and DRLO (paper eq. 22 and figure 10): fewer spikes per activation, as a pure function of it."""
 
+from itertools import pairwise
+
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
@@ -56,8 +58,12 @@ class Sparsify(wiring.Component):
             rounded.eq(Mux(self.rot == 0, self.a, Mux(nearest > largest, largest, nearest))),
         ]
 
-        # A spike survives while fewer than `drlo` spikes precede it (step 0 is the most significant bit).
-        earlier = [sum((rounded[j] for j in range(i + 1, bits)), Const(0, 1)) for i in range(bits)]
-        survives = Cat(rounded[i] & ((self.drlo == 0) | (earlier[i] < self.drlo)) for i in range(bits))
-        m.d.comb += self.o.eq(survives)
+        # A spike survives while fewer than `drlo` spikes precede it (step 0 is the most significant bit): bit n of
+        # `few` says that n may precede, and every spike shifts it. Its begin is the same for all neurons of a core.
+        few = [(self.drlo == 0) | (n < self.drlo) for n in range(bits)]
+        survives = []
+        for spike in reversed(rounded):
+            survives.append(spike & few[0])
+            few = [Mux(spike, more, same) for same, more in pairwise(few)]
+        m.d.comb += self.o.eq(Cat(reversed(survives)))
         return m

@@ -52,8 +52,8 @@ class MembranePass(wiring.Component):
         until it is over.
     back : address
         First word of the slot that requantized activations go to.
-    isum_address, isum_sub, current : memory port
-        Reads a word of I and selects a sub-word of what was read: one cycle of latency.
+    isum_address, isum_select, current : memory port
+        Reads a word of I and selects a sub-word of what was read, or 0: one cycle of latency.
     address, membrane : memory port
         Reads sub-words of V, one cycle of latency.
     requant_address, requant : memory port
@@ -88,7 +88,7 @@ class MembranePass(wiring.Component):
             "from_zero": In(1),
             "back": In(act_bits(config)),
             "isum_address": Out(nb),
-            "isum_sub": Out(max(1, sub_bits(config))),
+            "isum_select": Out(config.requant_subwords),
             "current": In(data.ArrayLayout(signed(config.isum_bits), config.requant_lanes)),
             "address": Out(vb),
             "membrane": In(Partials(config)),
@@ -144,10 +144,8 @@ class MembranePass(wiring.Component):
         m.d.comb += self.busy.eq(walking | Cat(s.valid for s in stage).any())
         integrating = kind == Pass.INTEGRATE
         addend_read, membrane_out, value_out = stage[ADDEND_AT], stage[MEMBRANE_AT + 1], stage[VALUE_AT + 1]
-        m.d.comb += [
-            self.isum_sub.eq(stage[1].at[:sb]),
-            self.address.eq(Mux(integrating, addend_read.at, stage[0].at)),
-        ]
+        m.d.comb += self.address.eq(Mux(integrating, addend_read.at, stage[0].at))
+        m.d.sync += self.isum_select.eq((stage[0].valid & integrating) << sub)
 
         # A sum enters where integration has its addend.
         summed = Signal(place)

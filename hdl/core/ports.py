@@ -34,7 +34,7 @@ def _connect_reads(m, config, storage, setup, accumulator, membrane, pool, ring,
         storage.isum_address.eq(
             Mux(asked, where, Mux(membrane.busy, membrane.isum_address, accumulator.read_address))
         ),
-        storage.isum_sub.eq(Mux(membrane.busy, membrane.isum_sub, responder.data_sub)),
+        storage.isum_select.eq(membrane.isum_select | responder.isum_select),
         storage.membrane_address.eq(Mux(pool.busy, pool.address, membrane.address)),
         storage.act_address.eq(emitter.word_address), storage.act_en.eq(emitter.word_en),
         setup.edge.eq(storage.edge_read), emitter.route.eq(storage.route_read),

@@ -1,5 +1,6 @@
 """Memory words as flits: answers to READ, read-outs to the host, and partial sums to another core."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from amaranth.hdl import Cat, Module, Mux, Signal
@@ -9,6 +10,7 @@ from amaranth.lib.wiring import In, Out
 from ..config import ChipConfig, bits_for
 from ..flit import Flit, FlitKind
 from ..program import Memory, Readout, address_bits, chunk_bits, chunks_of, memory_depths, memory_layouts
+from ..select import decoded, selected
 from .storage import sub_bits
 
 if TYPE_CHECKING:  # Amaranth has no type stubs; its enumerations look like the standard library's
@@ -64,8 +66,8 @@ class Responder(wiring.Component):
     bulk, hold : bit
         A read-out or PARTIAL is under way; its memory must keep what it has read.
     address, sub : numbers
-    data_sub : number
-        ``sub`` of the data that are looked at now.
+    isum_select : bits
+        Sub-word of I that is looked at now.
     data : one member per memory
         Words in the cycle after ``port``; of ISUM and MEMBRANE the sub-word.
     o : stream of Flit
@@ -101,7 +103,7 @@ class Responder(wiring.Component):
             "hold": Out(1),
             "address": Out(address_bits(config)),
             "sub": Out(sub),
-            "data_sub": Out(sub),
+            "isum_select": Out(config.requant_subwords),
             "data": In(data.StructLayout(sizes)),
             "o": Out(stream.Signature(Flit(config))),
             "busy": Out(1),
@@ -111,6 +113,11 @@ class Responder(wiring.Component):
         """Chunks that are read from one address: of a word, or of a sub-word."""
         chunks = chunks_of(self.config, memory)
         return chunks // self.config.requant_subwords if memory in BY_PARTS else chunks
+
+    @staticmethod
+    def _sent_by(mem: Signal, memories: Iterable[Memory]) -> list:
+        """Whether each of ``memories`` is the one to send; PARTIAL sends V."""
+        return [(mem == memory) | ((memory is Memory.MEMBRANE) & (mem == Memory.PARTIAL)) for memory in memories]
 
     def elaborate(self, platform) -> Module:
         m = Module()
@@ -201,32 +208,24 @@ class Responder(wiring.Component):
         m.d.comb += [
             stage[0].valid.eq(self.port), stage[0].piece.eq(piece), stage[0].chunk.eq(chunk),
             stage[0].last.eq(last_piece), stage[0].address.eq(self.address), stage[0].sub.eq(self.sub),
-            stage[0].end.eq(last), self.data_sub.eq(stage[1].sub),
+            stage[0].end.eq(last),
         ]  # fmt: skip
         with m.If(go):
             m.d.sync += [stage[n].eq(stage[n - 1]) for n in range(1, 4)]
         width = config.data_bits
-        cuts: dict[Memory, Signal] = {}
-        for memory in Memory:
-            if memory is Memory.PARTIAL:
-                continue
-            name = memory.name.lower()
-            cuts[memory] = Signal(width, name=f"cut_{name}")
-            with m.If(go):
-                with m.Switch(stage[1].piece):
-                    for n in range(self._pieces(memory)):
-                        with m.Case(n):
-                            m.d.sync += cuts[memory].eq(self.data[name][n * width : (n + 1) * width])
-        cuts[Memory.PARTIAL] = cuts[Memory.MEMBRANE]
-        chosen = Signal(width)
-        with m.If(exists):
-            with m.Switch(mem):
-                for memory, cut in cuts.items():
-                    with m.Case(memory):
-                        m.d.comb += chosen.eq(cut)
-        part = Signal(width)
+        pieces = {memory: self._pieces(memory) for memory in Memory if memory is not Memory.PARTIAL}
+        select, mem_select = Signal(max(pieces.values())), Signal(len(pieces))
+        m.d.sync += mem_select.eq(Cat(exists & sent for sent in self._sent_by(mem, pieces)))  # long before a word is
+        cuts, part = [], Signal(width)
         with m.If(go):
-            m.d.sync += part.eq(chosen)
+            m.d.sync += select.eq(decoded(piece, len(select)))
+            m.d.sync += self.isum_select.eq((self.port & (mem == Memory.ISUM)) << self.sub)
+            for memory, count in pieces.items():
+                word = Signal(count * width, name=f"word_{memory.name.lower()}")
+                cuts.append(Signal(width, name=f"cut_{memory.name.lower()}"))
+                m.d.comb += word.eq(self.data[memory.name.lower()])
+                m.d.sync += cuts[-1].eq(selected(select, [word.word_select(n, width) for n in range(count)]))
+            m.d.sync += part.eq(selected(mem_select, cuts))
 
         # The flit.
         flit, sent = self.o.payload, stage[3]

@@ -1,12 +1,13 @@
 """The memories of a core, and who has their ports."""
 
-from amaranth.hdl import Array, Cat, Module, Mux, signed
+from amaranth.hdl import Cat, Module, Mux, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..config import ChipConfig, bits_for
 from ..memory import Ram, RamTwoRead
 from ..program import CoreDescriptor, ISums, Memory, Partials, memory_depths, memory_layouts
+from ..select import selected
 
 __all__ = ["Storage", "membrane_address_bits", "sub_bits"]
 
@@ -26,10 +27,10 @@ class Storage(wiring.Component):
     ``_en`` is low) and one write port (``<memory>_write_en``, ``_write_address``, ``_write``), except the core
     descriptor, a register (``core``). Activations have one write enable per ``requant_lanes`` lanes.
 
-    V is stored by sub-words of ``requant_lanes`` neurons. ``isum_part`` is sub-word ``isum_sub`` of what I's port has
-    read. What a read gives of parts that are written in the same cycle is unknown. With two ``weight_ports`` the
-    weights have a second read port (``weight_b_address``, ``weight_b_read``), and a write of them takes the place of
-    the first one's read.
+    V is stored by sub-words of ``requant_lanes`` neurons. ``isum_part`` is the sub-word of what I's port has read
+    whose bit ``isum_select`` has, or 0. What a read gives of parts that are written in the same cycle is unknown. With
+    two ``weight_ports`` the weights have a second read port (``weight_b_address``, ``weight_b_read``), and a write of
+    them takes the place of the first one's read.
     """
 
     MEMORIES = (
@@ -48,7 +49,7 @@ class Storage(wiring.Component):
             "core": Out(CoreDescriptor(config)),
             "core_write_en": In(1),
             "core_write": In(CoreDescriptor(config)),
-            "isum_sub": In(max(1, sub_bits(config))),
+            "isum_select": In(config.requant_subwords),
             "isum_part": Out(part),
         }
         self._depths = {}
@@ -98,6 +99,6 @@ class Storage(wiring.Component):
                 ram.r_en.eq(getattr(self, f"{name}_en")),
                 getattr(self, f"{name}_read").eq(ram.r_data),
             ]  # fmt: skip
-        parts = Array(Cat(self.isum_read[s * width + n] for n in range(width)) for s in range(subwords))
-        m.d.comb += self.isum_part.as_value().eq(parts[self.isum_sub])
+        parts = [Cat(self.isum_read[s * width + n] for n in range(width)) for s in range(subwords)]
+        m.d.comb += self.isum_part.as_value().eq(selected(self.isum_select, parts))
         return m
