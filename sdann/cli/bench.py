@@ -7,6 +7,7 @@ import click
 
 from hdl.config import preset
 
+from .bench_core import bench_core_command
 from .outcome import Outcome, command, progress
 
 __all__ = ["bench_command"]
@@ -50,3 +51,4 @@ def bench_verilog_command(name: str, against: str, runs: int) -> Outcome:
 
 
 bench_command.add_command(bench_verilog_command)
+bench_command.add_command(bench_core_command)
