@@ -61,7 +61,7 @@ def _load(float_file: Path, images: Path | None, labels: Path | None) -> tuple["
 @click.option("--raw/--rounded", default=False, show_default=True, help="Give out the last layer's accumulators.")
 @click.option(
     "--peak-images", type=click.IntRange(0), default=None, metavar="N",
-    help="Run the integers on N calibration images for the membrane's range. 0: not at all. Default: a minute's worth.",
+    help="Run the integers on N calibration images for the membrane's range (0: do not). Default: some seconds' worth.",
 )  # fmt: skip
 @click.option("--images", type=IN_FILE, metavar="NPY", help="Images to calibrate with; the last fifth is held out.")
 @click.option("--labels", type=IN_FILE, metavar="NPY", help="Their labels, to fine-tune and to count right answers.")

@@ -13,8 +13,8 @@ from .options import LayerReport, Overflow, QuantizeOptions, QuantizeReport
 
 __all__ = ["Peaks", "make_report", "peaks", "peak_images"]
 
-WORK = 1 << 36
-"""Multiply-accumulates of the largest run that nobody has asked for: about a minute."""
+WORK = 1 << 35
+"""Multiply-accumulates of the largest run that nobody has asked for: about half a minute."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -41,6 +41,8 @@ def rectify(builder: Builder, op: Op) -> Value:
 def _per_channel(op: Op, number: Any, value: Value, argument: str) -> FloatArray:
     """A constant of an elementwise operation as [C]."""
     channels = sum(value.splits)
+    if isinstance(number, (torch.SymInt, torch.SymFloat)):
+        raise op.refusal(f"its {argument} depends on the size of the batch; use a constant")
     tensor = torch.as_tensor(number, dtype=torch.float64)
     if tensor.numel() == 1:
         return np.full(channels, float(tensor))

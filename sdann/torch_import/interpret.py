@@ -137,16 +137,16 @@ class _Interpreter:
 
     def call(self, node: Node) -> Any:
         """What one operation makes."""
+        result = node.meta.get("val")
+        if result is None or isinstance(result, (torch.SymInt, torch.SymFloat, torch.SymBool)):
+            return result  # an assertion, or arithmetic on the size of a dynamic batch
         op = self._op(node)
         read = self._checked(node, op)
         if not read:
             return self._constant(node, op)
-        result = node.meta.get("val")
         if not isinstance(result, torch.Tensor):
-            if op.kind.startswith(("_assert", "sym_")) or result is None:
-                return None
             raise self._unknown(op)
-        if result.ndim == 0 or result.shape[0] != self.batch:
+        if result.ndim == 0 or int(result.shape[0]) != self.batch:
             raise op.refusal(f"{op.kind} mixes the samples of a batch; keep the batch as the first axis")
         if not result.is_floating_point():
             raise op.refusal(f"{op.kind} makes a tensor of {result.dtype}; keep real numbers")

@@ -113,6 +113,8 @@ def batch_norm(builder: Builder, op: Op) -> Value:
     """BatchNorm with its running statistics, folded into the sum before it, or a 1 x 1 depthwise layer of its own."""
     value = op.value()
     mean, var = op.constant("running_mean"), op.constant("running_var")
+    if op.args["training"] and mean is not None:
+        raise op.refusal("BatchNorm is active although the model is not training; pass training=self.training")
     if mean is None or var is None:
         raise op.refusal("it keeps no running statistics; use track_running_stats=True and train again")
     size = len(mean)

@@ -1,10 +1,13 @@
 """Single operations in all their spellings: the float network computes what torch computes."""
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+from sdann.errors import UnsupportedError
+from sdann.float_model import forward
 from sdann.graph import INPUT
 from sdann.torch_import import from_exported, from_torch
 
@@ -171,3 +174,27 @@ def test_exported_programs(tmp_path) -> None:
     imported = from_exported(torch.export.load(tmp_path / "model.pt2"), name="loaded")
     assert (imported.name, imported.input_shape, len(imported.layers)) == ("loaded", (1, 5, 5), 2)
     assert from_torch(model, (1, 5, 5), example=torch.zeros(4, 1, 5, 5)).input_shape == (1, 5, 5)
+
+
+@pytest.mark.parametrize("divided", [False, True])
+def test_dynamic_batches(divided: bool, seeded) -> None:
+    class Halves(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.fc = nn.Conv2d(1, 2, 3), nn.Linear(72, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x = F.relu(self.conv(x)).view(2 * x.size(0) // 2, 72)
+            return self.fc(x / x.size(0) if divided else x)
+
+    model = seeded(Halves())
+    sizes = ({0: torch.export.Dim("batch", min=2)},)
+    program = torch.export.export(model, (torch.zeros(3, 1, 8, 8, dtype=torch.float64),), dynamic_shapes=sizes)
+    if divided:
+        with pytest.raises(UnsupportedError, match="'div': its factor depends on the size of the batch"):
+            from_exported(program)
+        return
+    imported = from_exported(program)
+    x = torch.linspace(-1, 1, 5 * 64, dtype=torch.float64).reshape(5, 1, 8, 8)
+    found = forward(imported, x.numpy())["fc"][:, :, 0, 0]
+    assert np.abs(found - model(x).detach().numpy()).max() < 1e-9

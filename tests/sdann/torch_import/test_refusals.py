@@ -91,6 +91,9 @@ FUNCTIONS = {
     "folded batch": (lambda m, x: m.b(x.reshape(4, 2, 6, 6)[:, :1].expand(4, 4, 6, 6)), "mixes the samples"),
     "mean of channels": (lambda _, x: x.mean(1), "'mean': only the mean over all rows and columns"),
     "dropout": (lambda _, x: F.dropout(x), "'dropout': .*training=self.training"),
+    "active norm": (
+        lambda _, x: F.batch_norm(x, torch.zeros(4), torch.ones(4), training=True), "'batch_norm': BatchNorm is active"
+    ),
     "padded": (lambda m, x: m.b(F.pad(x, (1, 1))), "'pad': pad is not supported; give the padding"),
     "integers": (lambda _, x: x.to(torch.int32), "makes a tensor of torch.int32"),
     "matrices": (lambda _, x: x @ x, "'matmul': matmul is not supported"),
