@@ -21,7 +21,7 @@ from sdann import stem
 from sdann.graph import INPUT, Edge, IntArray, Layer, QuantizedNetwork
 from sdann.mapper import map_network
 
-from .benches.core_bench import CoreCase
+from .core_case import CoreCase, save_cases
 from .toolchain import Simulator, run_bench
 
 __all__ = ["ProbedCore", "Rate", "StepRate", "alone", "full_layer", "measure"]
@@ -118,14 +118,14 @@ def measure(
     bundles = [[_spike(config, flit) for flit in step] for step in case.spikes]
     with tempfile.TemporaryDirectory() as folder:
         case_file, result = Path(folder) / "case.json", Path(folder) / "result.json"
-        case.save(case_file)
+        save_cases([case], case_file)
         run_bench(
             verilog=convert(ProbedCore(config), "sdann_core"), toplevel="sdann_core",
             module="sim.benches.core_rate_bench", simulator=simulator, build_dir=build_dir,
-            env={"SDANN_CASE": str(case_file), "SDANN_RESULT": str(result)}, seed=1, timeout=1200,
+            env={"SDANN_CASES": str(case_file), "SDANN_RESULT": str(result)}, seed=1, timeout=1200,
         )  # fmt: skip
         steps = [StepRate(**step) for step in json.loads(result.read_text())]
-    return Rate(steps=steps, sops=case.sops, visits=_visits(network, bundles, config))
+    return Rate(steps=steps, sops=case.counters["SOPS"], visits=_visits(network, bundles, config))
 
 
 def _visits(network: QuantizedNetwork, steps: Sequence[Sequence[tuple[int, int, int]]], config: ChipConfig) -> int:
@@ -177,5 +177,6 @@ def _case(network: QuantizedNetwork, sample: IntArray, config: ChipConfig) -> Co
     return CoreCase(
         config=config.as_dict(), core=list(core), stage=entry.stage,
         program=[[m.value, a, w] for m in image.memories[core] for a, w in enumerate(image.words(core, m))],
-        spikes=spikes, isums=isums, activations=[], emitted=[], sops=spiking.sops[layer.name], saturations=0,
+        spikes=spikes, isums=dict(enumerate(isums)), activations=None, emitted=[],
+        counters={"SOPS": spiking.sops[layer.name]},
     )  # fmt: skip

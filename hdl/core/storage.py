@@ -99,6 +99,6 @@ class Storage(wiring.Component):
                 ram.r_en.eq(getattr(self, f"{name}_en")),
                 getattr(self, f"{name}_read").eq(ram.r_data),
             ]  # fmt: skip
-        parts = [Cat(self.isum_read[s * width + n] for n in range(width)) for s in range(subwords)]
-        m.d.comb += self.isum_part.as_value().eq(selected(self.isum_select, parts))
+        currents = [Cat(self.isum_read[s * width + n] for n in range(width)) for s in range(subwords)]
+        m.d.comb += self.isum_part.as_value().eq(selected(self.isum_select, currents))
         return m

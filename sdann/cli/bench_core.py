@@ -93,18 +93,18 @@ def _figures(suffix: str, rate: "Rate", config: "ChipConfig") -> list["Figure"]:
 def _recorded(config: "ChipConfig", layer: str, epochs: int, seed: int) -> tuple["QuantizedNetwork", "IntArray"]:
     """A layer of the digit network on its own, and its input [C, H, W] for the first test digit."""
     from sdann import golden
-    from sdann.data import load_digits
+    from sdann.datasets import load_digits, open_dataset
     from sdann.errors import SdannError
-    from sdann.networks import network_spec
     from sdann.quantize import quantize, quantize_input
     from sdann.recipe import options_for
     from sdann.torch_import import from_torch
-    from sdann.train import TrainOptions, train
+    from sdann.training import TrainOptions, train
+    from sdann.zoo import network_spec
     from sim.core_rate import alone
 
-    name, digits = "digit-cnn", load_digits()
-    model = train(name, digits.train_images, digits.train_labels, TrainOptions(epochs=epochs, seed=seed))
-    layers = from_torch(model, network_spec(name).input_shape, name=name)
+    spec, digits = network_spec("digit-cnn"), load_digits()
+    model = train(spec, open_dataset(spec.data, spec.input_shape), TrainOptions(epochs=epochs, seed=seed))
+    layers = from_torch(model, spec.input_shape, name=spec.name)
     network, _ = quantize(layers, digits.train_images[:256], options_for(config, time_steps=config.time_steps))
     found = {own.name: own for own in network.layers[1:] if own.edges[0].weight.shape[2:] == (3, 3)}
     if layer not in found:

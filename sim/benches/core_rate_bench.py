@@ -1,7 +1,7 @@
 """cocotb bench of a core's speed: the steps of a :class:`CoreCase`, bundles offered without a pause, cycles counted.
 
-Environment: ``SDANN_CASE`` as in :mod:`sim.benches.core_bench`, ``SDANN_RESULT``, the JSON file to write. The design is
-:class:`sim.core_rate.ProbedCore`.
+Environment: ``SDANN_CASES`` as in :mod:`sim.benches.core_bench`, ``SDANN_RESULT``, the JSON file to write. The design
+is :class:`sim.core_rate.ProbedCore`.
 """
 
 import json
@@ -37,9 +37,10 @@ class Watch:
 async def rate(dut: Any) -> None:
     """One dictionary per step; I(t) of the last one is compared."""
     bench = Bench(dut, 0.0, seed=1)
-    case, steps = bench.case, len(bench.case.spikes)
+    (case,) = bench.cases
+    steps = len(case.spikes)
     await bench.reset()
-    await bench.load()
+    await bench.load(case)
     await bench.idle()
     await bench.command(Command.CLEAR)
     await bench.idle()
@@ -58,5 +59,5 @@ async def rate(dut: Any) -> None:
             "span": watch.last - watch.first + 1, "cycles": watch.cycle,
         })  # fmt: skip
         before = after
-    assert await bench.read(Memory.ISUM, len(case.isums[-1])) == case.isums[-1], f"I({steps - 1}) differs"
+    assert await bench.read(Memory.ISUM, len(case.isums[steps - 1])) == case.isums[steps - 1], f"I({steps - 1}) differs"
     Path(os.environ["SDANN_RESULT"]).write_text(json.dumps(counts))

@@ -1,5 +1,7 @@
 """Round robin: the chosen one asked, and nobody waits for more than one transfer of each other one."""
 
+from functools import partial
+
 from amaranth.hdl import Assume, Module, Signal
 
 from hdl.arbiter import RoundRobin
@@ -61,7 +63,7 @@ class Fairness(Harness):
 
 PROOFS = [
     Proof(
-        name=f"arbiter_{count}", make=lambda count=count: Fairness(count), method="induction", depth=4, reach=8,
+        name=f"arbiter_{count}", make=partial(Fairness, count), method="induction", depth=4, reach=8,
         states=f"of {count}, the one that asks is served after at most {count - 1} others",
     )
     for count in (2, 4, 5)

@@ -1,5 +1,7 @@
 """The barrier: the tree's output says that all flags were set in one and the same cycle."""
 
+from functools import partial
+
 from amaranth.hdl import Cat, Module, Signal
 
 from hdl.barrier import QuiescenceTree
@@ -29,7 +31,7 @@ class TreeExact(Harness):
 
 PROOFS = [
     Proof(
-        name=f"quiescence_tree_{inputs}", make=lambda inputs=inputs, arity=arity: TreeExact(inputs=inputs, arity=arity),
+        name=f"quiescence_tree_{inputs}", make=partial(TreeExact, inputs=inputs, arity=arity),
         states=f"of {inputs} tiles, the tree is true exactly when all were idle in one earlier cycle",
         method="induction", depth=8, reach=8,
     )
