@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
-from hdl.config import ChipConfig, preset
+from hdl.config import preset
 
 from .assembler import Place, place_network
 from .fixed_point import to_multiplier
@@ -16,12 +16,16 @@ from .mapper import ProgramImage
 from .membrane import with_membrane
 from .random_networks import random_input
 
-__all__ = ["FEATURE_CHIP", "feature_image", "feature_network", "with_constants"]
+__all__ = ["FEATURE_CHIP", "SMALL_CHIP", "feature_image", "feature_network", "with_constants"]
 
 FEATURE_CHIP = preset("test").replace(
-    rows=4, cols=4, edges=3, routes=8, neuron_words=64, weight_words=256, readout_depth=128
-)
-"""A chip that the network fits."""
+    name="features", rows=4, cols=4, edges=3, routes=8, neuron_words=64, weight_words=256, membrane_bits=16,
+    readout_depth=128,
+)  # fmt: skip
+"""A chip that the network fits; its membranes are those of Darwin3."""
+
+SMALL_CHIP = FEATURE_CHIP.replace(name="features-small", rows=3, cols=3)
+"""A chip that the small network fits."""
 
 _PLACES: Mapping[str, tuple[Place, ...]] = {
     INPUT: (Place(tile=(0, 1)),),
@@ -34,76 +38,53 @@ _PLACES: Mapping[str, tuple[Place, ...]] = {
     "out": (Place(tile=(3, 1)), Place(tile=(3, 3), part=1)),
 }
 
+_SMALL_PLACES: Mapping[str, tuple[Place, ...]] = {
+    INPUT: (Place(tile=(0, 1)),),
+    "stem": (Place(tile=(0, 2), rows=(0, 1)), Place(tile=(1, 2), rows=(1, 1))),
+    "d": (Place(tile=(1, 0)), Place(tile=(1, 1), part=1), Place(tile=(2, 0), part=2)),
+    "out": (Place(tile=(2, 1)), Place(tile=(2, 2), part=1)),
+}
 
-def _layer(name: str, shape: Shape, edges: tuple[Edge, ...]) -> Layer:
-    zeros = np.zeros(shape[0], dtype=np.int64)
-    return Layer(
-        name=name, shape=shape, edges=edges, mult=zeros, shift=zeros + 1, bias=zeros, bias_mode="scaled", lo=0, hi=255
-    )
+Readout = Literal["act", "wide", "raw"]
 
 
 def feature_network(
-    readout: Literal["act", "wide", "raw"] = "act",
-    *,
-    signed_input: bool = False,
-    membrane_bits: int = 32,
-    scaled: bool = False,
-    out_bits: int = 12,
-    seed: int = 0,
-) -> QuantizedNetwork:
-    """The network; ``readout``: what its signed last layer gives, wide values with ``out_bits`` bits.
+    readout: Readout = "act", *, small: bool = False, mode: Literal["exact", "scaled", "saturating"] = "exact",
+    signed_input: bool = False, seed: int = 0,
+) -> QuantizedNetwork:  # fmt: skip
+    """The network; ``readout``: what its signed last layer gives, wide values with 12 bits.
 
     Input 3 x 7 x 7. ``stem``: 3 x 3, max pooling 3 x 3 with stride 2 and padding. ``a``: 3 x 3, and a strided 1 x 1
     edge from the input of a window before. ``b``: 3 x 3, and the identity from ``stem``. ``c``: 3 x 3 with stride 2.
     ``d``: 3 x 3, and a strided 1 x 1 edge from ``b``; three parts. ``mean``: average of the whole map. ``out``: linear,
-    two parts. RoT, truncation and DRLO occur. ``membrane_bits, scaled``: as :func:`sdann.membrane.with_membrane`.
+    two parts. RoT, truncation and DRLO occur. ``small``: input 2 x 3 x 3 of 4 bits (T = 4), and only ``stem``,
+    ``d`` (whose strided edge comes from the input) and ``out``.
+
+    ``mode``, with membranes of 16 bits: weights so small that no sum can leave them; larger weights with scaled
+    integration; the same without, so that V saturates.
     """
-    rng = np.random.default_rng(seed)
-
-    def edge(source: str, kind: EdgeKind, *shape: int, stride: int = 1, padding: int = 0, shift: int = 0) -> Edge:
-        weight = np.clip(np.rint(rng.normal(2, 30, shape)), -127, 127).astype(np.int64)
-        return Edge(source=source, kind=kind, weight=weight, stride=stride, padding=padding, shift=shift)
-
-    identity = Edge(source="stem", kind="depthwise", weight=np.full((6, 1, 1, 1), 100, dtype=np.int64), shift=1)
-    mean = Edge(source="d", kind="depthwise", weight=np.full((8, 1, 2, 2), 64, dtype=np.int64))
-    drafts = [
-        replace(
-            _layer("stem", (6, 7, 7), (edge(INPUT, "conv", 6, 3, 3, 3, padding=1),)),
-            pool=Pool(kernel=3, stride=2, padding=1), rot=1,
-        ),
-        replace(_layer("a", (6, 4, 4), (
-            edge("stem", "conv", 6, 6, 3, 3, padding=1), edge(INPUT, "conv", 6, 3, 1, 1, stride=2, shift=1),
-        )), truncate=2),
-        _layer("b", (6, 4, 4), (edge("a", "conv", 6, 6, 3, 3, padding=1), identity)),
-        replace(_layer("c", (8, 2, 2), (edge("b", "conv", 8, 6, 3, 3, stride=2, padding=1),)), drlo=4),
-        replace(
-            _layer("d", (8, 2, 2), (
-                edge("c", "conv", 8, 8, 3, 3, padding=1), edge("b", "conv", 8, 6, 1, 1, stride=2, shift=2),
-            )),
-            parts=(
-                (FanIn(edge=0, channel0=0, channels=4),), (FanIn(edge=0, channel0=4, channels=4),),
-                (FanIn(edge=1, channel0=0, channels=6),),
-            ),
-        ),
-        _layer("mean", (8, 1, 1), (mean,)),
-        replace(
-            _layer("out", (5, 1, 1), (edge("mean", "linear", 5, 8, 1, 1),)),
-            parts=((FanIn(edge=0, channel0=0, channels=4),), (FanIn(edge=0, channel0=4, channels=4),)),
-            signed=True, raw=readout == "raw",
-        ),
-    ]  # fmt: skip
+    steps = 4 if small else 8
+    draw = _Draw(np.random.default_rng(seed), 1 if mode == "exact" else 30)
+    drafts = _small_layers(draw) if small else _layers(draw)
+    last = replace(drafts[-1], signed=True, raw=readout == "raw", parts=_two_parts())
     network = QuantizedNetwork(
-        name=f"features-{readout}", input_shape=(3, 7, 7), input_signed=signed_input, time_steps=8,
-        membrane_bits=48, weight_bits=8, layers=(),
+        name=f"features-{readout}", input_shape=(2, 3, 3) if small else (3, 7, 7), input_signed=signed_input,
+        time_steps=steps, membrane_bits=48, weight_bits=8, layers=(),
     )  # fmt: skip
-    x = random_input(network, rng, 32)
+    x = random_input(network, draw.rng, 32)
     values = {INPUT: x}
-    for draft in drafts:
+    for draft in (*drafts[:-1], last):
         v = np.sum([edge_sum(e, values[e.source]) for e in draft.edges], axis=0)
-        layer = with_constants(draft, v, out_bits if readout == "wide" and draft.signed else 8)
-        values[layer.name] = activate(layer, v, 8)
+        layer = with_constants(draft, v, (12 if readout == "wide" else 8) if draft.signed else steps)
+        values[layer.name] = activate(layer, v, steps)
         network = replace(network, layers=(*network.layers, layer))
-    return with_membrane(network, membrane_bits, scaled=scaled, calibration=x)
+    return with_membrane(network, FEATURE_CHIP.membrane_bits, scaled=mode == "scaled", calibration=x)
+
+
+def feature_image(network: QuantizedNetwork) -> ProgramImage:
+    """The network's program for :data:`FEATURE_CHIP`, or the small one's for :data:`SMALL_CHIP`."""
+    small = len(network.layers) == len(_SMALL_PLACES) - 1
+    return place_network(network, SMALL_CHIP if small else FEATURE_CHIP, _SMALL_PLACES if small else _PLACES)
 
 
 def with_constants(layer: Layer, v: IntArray, bits: int) -> Layer:
@@ -116,6 +97,64 @@ def with_constants(layer: Layer, v: IntArray, bits: int) -> Layer:
     return replace(layer, mult=constants[:, 0].copy(), shift=constants[:, 1].copy(), bias=bias, lo=lo, hi=hi)
 
 
-def feature_image(network: QuantizedNetwork, config: ChipConfig = FEATURE_CHIP) -> ProgramImage:
-    """The network's program for :data:`FEATURE_CHIP`, or one like it with the network's ``membrane_bits``."""
-    return place_network(network, config.replace(membrane_bits=network.membrane_bits), _PLACES)
+class _Draw:
+    """Draws weights around zero, of the given size, and makes edges and layers of them."""
+
+    def __init__(self, rng: np.random.Generator, size: int) -> None:
+        self.rng, self.size = rng, size
+
+    def edge(self, source: str, kind: EdgeKind, *shape: int, **options: int) -> Edge:
+        limit = 127 if self.size > 1 else 2
+        weight = np.clip(np.rint(self.rng.normal(0.07 * self.size, self.size, shape)), -limit, limit)
+        return Edge(source=source, kind=kind, weight=weight.astype(np.int64), **options)
+
+    def constant(self, source: str, value: int, *shape: int, shift: int = 0) -> Edge:
+        """A depthwise edge of equal weights."""
+        weight = np.full(shape, max(1, value * self.size // 30), dtype=np.int64)
+        return Edge(source=source, kind="depthwise", weight=weight, shift=shift)
+
+
+def _layer(name: str, shape: Shape, *edges: Edge, **options: Any) -> Layer:
+    zeros = np.zeros(shape[0], dtype=np.int64)
+    fields = {"lo": 0, "hi": 255} | options
+    return Layer(
+        name=name, shape=shape, edges=edges, mult=zeros, shift=zeros + 1, bias=zeros, bias_mode="scaled", **fields
+    )
+
+
+def _two_parts() -> tuple[tuple[FanIn, ...], ...]:
+    return (FanIn(edge=0, channel0=0, channels=4),), (FanIn(edge=0, channel0=4, channels=4),)
+
+
+def _layers(draw: _Draw) -> list[Layer]:
+    edge, pool = draw.edge, Pool(kernel=3, stride=2, padding=1)
+    return [
+        _layer("stem", (6, 7, 7), edge(INPUT, "conv", 6, 3, 3, 3, padding=1), pool=pool, rot=1),
+        _layer(
+            "a", (6, 4, 4), edge("stem", "conv", 6, 6, 3, 3, padding=1),
+            edge(INPUT, "conv", 6, 3, 1, 1, stride=2, shift=1), truncate=2,
+        ),
+        _layer(
+            "b", (6, 4, 4), edge("a", "conv", 6, 6, 3, 3, padding=1), draw.constant("stem", 100, 6, 1, 1, 1, shift=1)
+        ),
+        _layer("c", (8, 2, 2), edge("b", "conv", 8, 6, 3, 3, stride=2, padding=1), drlo=4),
+        _layer(
+            "d", (8, 2, 2), edge("c", "conv", 8, 8, 3, 3, padding=1), edge("b", "conv", 8, 6, 1, 1, stride=2, shift=2),
+            parts=(*_two_parts(), (FanIn(edge=1, channel0=0, channels=6),)),
+        ),
+        _layer("mean", (8, 1, 1), draw.constant("d", 64, 8, 1, 2, 2)),
+        _layer("out", (5, 1, 1), edge("mean", "linear", 5, 8, 1, 1)),
+    ]  # fmt: skip
+
+
+def _small_layers(draw: _Draw) -> list[Layer]:
+    edge, pool = draw.edge, Pool(kernel=3, stride=2, padding=1)
+    return [
+        _layer("stem", (8, 3, 3), edge(INPUT, "conv", 8, 2, 3, 3, padding=1), pool=pool, drlo=3),
+        _layer(
+            "d", (8, 2, 2), edge("stem", "conv", 8, 8, 3, 3, padding=1),
+            edge(INPUT, "conv", 8, 2, 1, 1, stride=2, shift=2),
+            parts=(*_two_parts(), (FanIn(edge=1, channel0=0, channels=2),)), truncate=1,
+        ),
+        _layer("out", (5, 1, 1), edge("d", "linear", 5, 8, 2, 2)),
+    ]  # fmt: skip

@@ -16,9 +16,9 @@ from sdann.random_networks import random_input
 from sdann.tile_model import TileModel
 
 
-@pytest.mark.parametrize("options", [{}, {"membrane_bits": 14}, {"membrane_bits": 16, "scaled": True}])
-def test_counters_are_golden_and_duplicates(options) -> None:
-    network = feature_network("raw", signed_input=True, **options)
+@pytest.mark.parametrize("mode", ["exact", "saturating", "scaled"])
+def test_counters_are_golden_and_duplicates(mode) -> None:
+    network = feature_network("raw", mode=mode, signed_input=True)
     image, x = feature_image(network), random_input(network, np.random.default_rng(1), 4)
     golden, found = reference.run(network, x), TileModel(image).run(x)
     extra = duplicates(network, image, golden.activations)
@@ -30,7 +30,7 @@ def test_counters_are_golden_and_duplicates(options) -> None:
         ):
             assert sum(c[counter] for c in counters) == counted[layer.name] + more, (layer.name, counter)
     assert extra["stem"].sops > 0 and extra["a"] == Duplicates()
-    assert (extra["stem"].saturations > 0) == (options.get("membrane_bits") == 14)
+    assert (extra["stem"].saturations > 0) == (mode == "saturating")
 
 
 def strip(height: int, pool: Pool) -> QuantizedNetwork:
