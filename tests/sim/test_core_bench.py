@@ -154,7 +154,7 @@ def test_forwarding_that_misses_visits_is_noticed(small, build_dir, tmp_path, mo
     with pytest.raises(BenchError) as caught:
         run(core_case(small, "conv2", 0), verilog, "icarus", build_dir, tmp_path)
     log = Path(str(caught.value).rpartition("full log: ")[2])
-    assert re.search(r"AssertionError: I\(\d\) differs", log.read_text())
+    assert re.search(r"AssertionError: .*I\(\d\) differs", log.read_text())
 
 
 @pytest.mark.parametrize(
