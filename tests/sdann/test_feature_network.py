@@ -98,7 +98,7 @@ DAMAGE: dict[str, tuple[str, int, Memory, int, dict[str, int]]] = {
     "pool column offset": ("stem", 1, Memory.CORE, 0, {"pool_x": 0}),
     "no pooling": ("stem", 0, Memory.CORE, 0, {"pool": 0}),
     "place of the activations": ("stem", 1, Memory.CORE, 0, {"y0": 1}),
-    "width of the activations": ("stem", 1, Memory.CORE, 0, {"out_width": 2}),
+    "width of the activations": ("stem", 1, Memory.CORE, 0, {"out_width": 1}),
     "number of activations": ("b", 0, Memory.CORE, 0, {"out_words": 20}),
     "RoT instead of truncation": ("a", 0, Memory.CORE, 0, {"truncate": 0}),
     "truncation instead of RoT": ("stem", 0, Memory.CORE, 0, {"truncate": 1}),
