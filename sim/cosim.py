@@ -21,10 +21,10 @@ from .compare import Difference
 from .driver import ChipDriver, ChipError
 from .result import RunResult, Trace
 from .session import Progress, observe, stream, trace
-from .toolchain import BenchError, run_bench
+from .toolchain import BenchError, BenchResult, run_bench
 from .workload import Mode, Workload
 
-__all__ = ["SimulatorName", "default_build_dir", "locate_step", "simulate", "simulators", "trace_core"]
+__all__ = ["SimulatorName", "default_build_dir", "locate_step", "run_workload", "simulate", "simulators", "trace_core"]
 
 SimulatorName = Literal["verilator", "icarus", "amaranth"]
 
@@ -69,7 +69,7 @@ def simulate(
             return await run(driver, samples, progress or (lambda done, total: None))
 
         return run_in_amaranth(image, job, stall=stall, seed=seed)
-    path = _run_workload(
+    path, _ = run_workload(
         image, samples, simulator=simulator, mode=mode, stall=stall, seed=seed, build_dir=build_dir, verilog=verilog,
         progress=progress, timeout=timeout, answer_limit=answer_limit, step_limit=step_limit,
     )  # fmt: skip
@@ -93,7 +93,7 @@ def trace_core(
             return await trace(driver, sample, core)
 
         return run_in_amaranth(image, job)
-    path = _run_workload(
+    path, _ = run_workload(
         image, sample[None], simulator=simulator, mode="trace", core=core, build_dir=build_dir, verilog=verilog,
         timeout=timeout,
     )  # fmt: skip
@@ -135,7 +135,7 @@ def locate_step(
     return replace(difference, step=first if first < image.time_steps else "requantization")
 
 
-def _run_workload(
+def run_workload(
     image: ProgramImage,
     samples: IntArray,
     *,
@@ -147,11 +147,11 @@ def _run_workload(
     build_dir: Path | None,
     verilog: str | None,
     progress: Progress | None = None,
-    timeout: float,
+    timeout: float = 1800.0,
     answer_limit: int = 20_000,
     step_limit: int = 1_000_000,
-) -> Path:
-    """Runs the chip bench in a cocotb simulator; returns the result's file."""
+) -> tuple[Path, BenchResult]:
+    """Runs the chip bench in a cocotb simulator; returns the result's file, and where the run's log is."""
     build_dir = (build_dir or default_build_dir()).resolve()
     build_dir.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="workload-", dir=build_dir))
@@ -164,7 +164,7 @@ def _run_workload(
     path = workload.save()
     try:
         with _Watcher(workload, progress):
-            run_bench(
+            bench = run_bench(
                 verilog=verilog or chip_verilog(image.config), toplevel=CHIP_MODULE, module="sim.benches.chip_bench",
                 simulator=simulator, build_dir=build_dir, env={"SDANN_WORKLOAD": str(path)},
                 hierarchical=[TILE_MODULE], seed=seed, timeout=timeout,
@@ -175,7 +175,7 @@ def _run_workload(
         raise
     if not workload.result_file.is_file():
         raise SdannError(f"the chip bench on {simulator} left no result in {folder}")
-    return workload.result_file
+    return workload.result_file, bench
 
 
 class _Watcher:
