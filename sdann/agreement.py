@@ -94,7 +94,7 @@ class Agreement:
             found += [f"{where}: {n:,} SOPs in {m}, {layer.sops:,} in the golden" for m, n in layer.other_sops.items()]
         for layer in self.layers[:-1]:
             if layer.alive < least_alive:
-                share = f"{layer.alive:.1%} of its activations are not zero, less than {least_alive:.0%}"
+                share = f"{layer.alive:.1%} of its activations are not zero, less than {least_alive:.1%}"
                 found.append(f"{self.network}, layer {layer.layer!r}: {share}; a check on it says little")
         return found
 
