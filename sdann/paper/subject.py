@@ -168,6 +168,8 @@ def make_subject(
         dataset = open_dataset(data or spec.data, spec.input_shape)
         if spec.name != name or spec.classes != len(dataset.classes):
             raise SdannError(f"{weights} is {spec.name} for {spec.classes} classes, not {name} on {dataset.name}")
+        if progress is not None:
+            progress(1, 1)
         return Subject(spec=spec, dataset=dataset, model=model, limit=limit)
     spec = network_spec(name)
     dataset = open_dataset(data or spec.data, spec.input_shape)
@@ -176,6 +178,8 @@ def make_subject(
     kept = folder / f"{name}{where}{'' if epochs is None else f'-{epochs}'}-{seed}.safetensors"
     if kept.is_file():
         model, spec = load_trained(kept)
+        if progress is not None:
+            progress(1, 1)
     else:
         options = replace(TrainOptions(), seed=seed, epochs=epochs)
         model = train(spec, dataset, options, progress=progress)
