@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from . import reference, stem
+from .errors import MismatchError
 from .fast import SpikingNetwork
 from .graph import IntArray, QuantizedNetwork
 
@@ -111,7 +112,7 @@ def compare(
     """Runs ``x`` (integers [N, C, H, W]) through the golden model that defines ``network`` and through ``models``.
 
     ``done``: called with each model's name once it has run. Every activation of every layer is compared, and each
-    layer's SOPs. Raises SdannError for an inconsistent network or input.
+    layer's SOPs. Raises SdannError for an inconsistent network or input, and MismatchError for maps of other shapes.
     """
     seconds: dict[str, float] = {}
 
@@ -131,7 +132,7 @@ def compare(
         for name in different:
             expected, found = golden.activations[name], np.asarray(activations[name])
             if found.shape != expected.shape:
-                raise AssertionError(f"{model} gives layer {name!r} the shape {found.shape}, not {expected.shape}")
+                raise MismatchError(f"{model} gives layer {name!r} the shape {found.shape}, not {expected.shape}")
             different[name][model] = count = int(np.count_nonzero(found != expected))
             if count:
                 first.setdefault(name, _first(expected, found, model))

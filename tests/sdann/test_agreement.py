@@ -10,7 +10,7 @@ import torch
 
 from sdann import stem
 from sdann.agreement import LEAST_ALIVE, SPIKING, compare
-from sdann.errors import SdannError
+from sdann.errors import MismatchError, SdannError
 from sdann.fast import SpikingNetwork
 from sdann.graph import IntArray, QuantizedNetwork
 from sdann.memory import peak_memory, reset_peak_memory
@@ -85,6 +85,18 @@ def test_one_activation_and_one_sop_are_seen(made: Any) -> None:
     place, sops = found.problems()
     assert "1 of 20 activations of stem differ" in place and "row, column (1, 7, 0, 0)" in place
     assert f"{found.layers[-1].sops + 1:,} SOPs in stem, {found.layers[-1].sops:,} in the golden" in sops
+
+
+def test_a_map_of_another_shape_is_refused(made: Any) -> None:
+    name = made.network.layers[0].name
+
+    def wrong(network: QuantizedNetwork, x: IntArray) -> Any:
+        result = stem.run(network, x, record=())
+        result.activations[name] = result.activations[name][:1]  # would compare by broadcasting
+        return result.activations, result.sops
+
+    with pytest.raises(MismatchError, match=rf"stem gives layer {name!r} the shape \(1, 4, 8, 8\), not \(2, 4, 8, 8\)"):
+        compare(made.network, made.x, models={"stem": wrong})
 
 
 def test_dead_layers_are_problems(made: Any) -> None:
