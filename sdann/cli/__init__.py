@@ -4,6 +4,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 import click
 
+from .agree import agree_command
 from .assemble import assemble_command
 from .bench import bench_command
 from .board import board_command
@@ -50,8 +51,8 @@ def main() -> None:
 
 
 for _command in (
-    demo_command, zoo_command, train_command, quantize_command, map_command, assemble_command, verilog_command,
-    registers_command, validate_command, cosim_command, coverage_command, fpga_command,
+    demo_command, zoo_command, train_command, agree_command, quantize_command, map_command, assemble_command,
+    verilog_command, registers_command, validate_command, cosim_command, coverage_command, fpga_command,
     board_command, paper_command, bench_command,
 ):  # fmt: skip
     main.add_command(_command)

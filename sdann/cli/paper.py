@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from .options import IN_FILE
 from .outcome import Outcome, command, progress
 
 __all__ = ["paper_command"]
@@ -24,6 +25,13 @@ def _text(value: Any) -> str:
 @click.option(
     "--data", metavar="DATA", help="digits32, cifar10:PATH, ...: see `sdann train`. [default: the networks' own]"
 )
+@click.option(
+    "--weights",
+    "files",
+    type=IN_FILE,
+    multiple=True,
+    help="A file of `sdann train`: its network, with these weights. May be repeated.",
+)
 @click.option("--epochs", type=click.IntRange(1), help="Of training. [default: the networks' recipes]")
 @click.option("--samples", type=click.IntRange(1), help="Samples of each part. [default: all]")
 @click.option("--quick", is_flag=True, help="Fewer samples, epochs and trials: a check, not a result.")
@@ -33,28 +41,31 @@ def _text(value: Any) -> str:
     help="Where weights, plots and tables (JSON) go.",
 )  # fmt: skip
 def paper_command(
-    name: str, networks: tuple[str, ...], data: str | None, epochs: int | None, samples: int | None, quick: bool,
-    seed: int, folder: Path,
+    name: str, networks: tuple[str, ...], data: str | None, files: tuple[Path, ...], epochs: int | None,
+    samples: int | None, quick: bool, seed: int, folder: Path,
 ) -> Outcome:  # fmt: skip
     """One of the paper's tables or figures: table1 ... table9, fig4, fig7, fig8, fig9, fig11, fig12, fig13.
 
-    Networks are trained first, unless FOLDER holds their weights from an earlier run.
+    Networks are trained first, unless FOLDER holds their weights from an earlier run, or --weights gives them.
     """
     from sdann.atomic import atomic
     from sdann.paper import Setup, experiment
     from sdann.paper.subject import make_subject
     from sdann.results import json_text
+    from sdann.training import load_float
 
     from .tables import table
 
     chosen = experiment(name)
-    names = networks or (("digit-cnn",) if quick and "digit-cnn" in chosen.networks else chosen.networks)
+    weights = {load_float(file)[1]: file for file in files}
+    usual = ("digit-cnn",) if quick and "digit-cnn" in chosen.networks else chosen.networks
+    names = tuple(dict.fromkeys((*networks, *weights))) or usual
     limit = samples or (60 if quick else None)
     with progress() as steps:
         subjects = tuple(
             make_subject(
                 network, folder / "weights", data=data, epochs=epochs, limit=limit, seed=seed,
-                progress=steps.bar(f"train {network}"),
+                weights=weights.get(network), progress=steps.bar(f"prepare {network}"),
             )
             for network in names
         )  # fmt: skip

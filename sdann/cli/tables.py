@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from rich.box import SIMPLE_HEAD
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
     from sim.traffic.sweep import Curve
 
 __all__ = [
-    "figure_text", "layer_table", "load_table", "map_rows", "map_text", "quantize_table", "stage_text", "table",
-    "zoo_table",
+    "agreement_table", "figure_text", "layer_table", "load_table", "map_rows", "map_text", "quantize_table",
+    "stage_text", "table", "zoo_table",
 ]  # fmt: skip
 
 
@@ -143,6 +144,25 @@ def zoo_table(rows: Sequence[dict[str, Any]]) -> Table:
         table.add_row(
             row["network"], row["task"], row["source"], " x ".join(map(str, row["input_shape"])), str(row["classes"]),
             str(row["width"]), str(row["layers"]), f"{row['parameters']:,}", f"{row['macs']:,}",
+        )  # fmt: skip
+    return table
+
+
+def agreement_table(rows: Sequence[dict[str, Any]]) -> Table:
+    """Golden and spiking models on whole networks."""
+    models = " / ".join(rows[0]["different"])
+    table = _table(
+        "Golden and spiking models", "network", "weights", "inputs", "layers", "compared", f"differ: {models}",
+        "least non-zero", "SOPs / sample", f"seconds: golden / {models}", "peak GiB", left=3,
+    )  # fmt: skip
+    for row in rows:
+        peak = row["peak_memory_bytes"]
+        table.add_row(
+            row["network"], PurePath(row["weights"]).name, row["inputs"], str(len(row["layers"])),
+            f"{row['compared']:,}", " / ".join(f"{count:,}" for count in row["different"].values()),
+            f"{row['least_alive']:.1%} {row['least_alive_layer']}", f"{row['sops_per_sample']:,.0f}",
+            " / ".join(f"{seconds:.1f}" for seconds in row["seconds"].values()),
+            _or_dash(peak and peak / (1 << 30), ".2f"),
         )  # fmt: skip
     return table
 

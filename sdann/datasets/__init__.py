@@ -4,10 +4,11 @@
 """
 
 from .digits import TEST_IMAGES, Digits, digit_integers, load_digits
+from .photos import photographs
 from .samples import ArraySamples, Dataset, FloatImages, Samples
-from .source import SOURCES, open_dataset
+from .source import SOURCES, WITHOUT_PATH, open_dataset
 
 __all__ = [
-    "SOURCES", "TEST_IMAGES", "ArraySamples", "Dataset", "Digits", "FloatImages", "Samples", "digit_integers",
-    "load_digits", "open_dataset",
+    "SOURCES", "TEST_IMAGES", "WITHOUT_PATH", "ArraySamples", "Dataset", "Digits", "FloatImages", "Samples",
+    "digit_integers", "load_digits", "open_dataset", "photographs",
 ]  # fmt: skip

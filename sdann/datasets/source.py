@@ -11,20 +11,21 @@ from .samples import Dataset
 from .scenes import scenes
 from .voc import load_voc
 
-__all__ = ["SOURCES", "open_dataset"]
+__all__ = ["SOURCES", "WITHOUT_PATH", "open_dataset"]
 
-_WITHOUT_PATH: dict[str, Callable[[Shape], Dataset]] = {
+WITHOUT_PATH: dict[str, Callable[[Shape], Dataset]] = {
     "digits": lambda shape: digits(),
     "digits32": lambda shape: scaled_digits(shape),
     "scenes": lambda shape: scenes(),
 }
+"""What comes with scikit-learn."""
 _WITH_PATH: dict[str, Callable[[str, Shape], Dataset]] = {
     "cifar10": lambda path, shape: load_cifar(path, classes=10),
     "cifar100": lambda path, shape: load_cifar(path, classes=100),
     "imagenet": lambda path, shape: load_imagenet(path, shape[1]),
     "voc": lambda path, shape: load_voc(path, shape[1]),
 }
-SOURCES = (*_WITHOUT_PATH, *(f"{name}:PATH" for name in _WITH_PATH))
+SOURCES = (*WITHOUT_PATH, *(f"{name}:PATH" for name in _WITH_PATH))
 """What :func:`open_dataset` takes."""
 
 
@@ -35,8 +36,8 @@ def open_dataset(source: str, input_shape: Shape) -> Dataset:
     the source is unknown, and FileFormatError for missing or damaged files.
     """
     name, colon, path = source.partition(":")
-    if name in _WITHOUT_PATH and not colon:
-        dataset = _WITHOUT_PATH[name](input_shape)
+    if name in WITHOUT_PATH and not colon:
+        dataset = WITHOUT_PATH[name](input_shape)
     elif name in _WITH_PATH and path:
         dataset = _WITH_PATH[name](path, input_shape)
     elif name in _WITH_PATH:

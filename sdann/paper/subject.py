@@ -12,6 +12,7 @@ from torch import nn
 from ..atomic import atomic
 from ..datasets import Dataset, Samples, open_dataset
 from ..detection import decode
+from ..errors import SdannError
 from ..fast import SpikingNetwork
 from ..graph import INPUT, IntArray, QuantizedNetwork
 from ..quantize import QuantizeOptions, QuantizeReport, dequantize_output, quantize, quantize_input
@@ -154,12 +155,22 @@ def make_subject(
     epochs: int | None = None,
     limit: int | None = None,
     seed: int = 0,
+    weights: Path | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Subject:
     """The network ``name`` of the zoo on ``data`` (its own by default), trained unless ``folder`` holds its weights.
 
-    ``epochs``: of training, the network's recipe by default. Raises SdannError.
+    ``epochs``: of training, the network's recipe by default. ``weights``: a file of this network to take instead.
+    Raises SdannError.
     """
+    if weights is not None:
+        model, spec = load_trained(weights)
+        dataset = open_dataset(data or spec.data, spec.input_shape)
+        if spec.name != name or spec.classes != len(dataset.classes):
+            raise SdannError(f"{weights} is {spec.name} for {spec.classes} classes, not {name} on {dataset.name}")
+        if progress is not None:
+            progress(1, 1)
+        return Subject(spec=spec, dataset=dataset, model=model, limit=limit)
     spec = network_spec(name)
     dataset = open_dataset(data or spec.data, spec.input_shape)
     spec = spec.with_options(classes=len(dataset.classes))
@@ -167,6 +178,8 @@ def make_subject(
     kept = folder / f"{name}{where}{'' if epochs is None else f'-{epochs}'}-{seed}.safetensors"
     if kept.is_file():
         model, spec = load_trained(kept)
+        if progress is not None:
+            progress(1, 1)
     else:
         options = replace(TrainOptions(), seed=seed, epochs=epochs)
         model = train(spec, dataset, options, progress=progress)

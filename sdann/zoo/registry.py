@@ -14,7 +14,7 @@ from .tiny import tiny_vgg, tiny_yolo
 from .vgg import vgg16, vgg16_bn, vgg16_cifar
 from .yolo import yolov1_resnet34
 
-__all__ = ["NETWORKS", "build", "network_spec"]
+__all__ = ["NETWORKS", "TABLE2", "build", "network_spec"]
 
 _CIFAR = Recipe(epochs=200, batch=128)
 _IMAGENET = Recipe(epochs=90, batch=256, decay=1e-4)
@@ -87,6 +87,11 @@ _SPECS = (
 
 NETWORKS: dict[str, NetworkSpec] = {spec.name: spec for spec in _SPECS}
 """Known networks by name, in their usual form."""
+
+TABLE2 = (
+    "vgg16-cifar", "resnet18-cifar", "tiny-vgg", "vgg16", "resnet18", "resnet34", "tiny-yolo", "yolov1-resnet34",
+)  # fmt: skip
+"""Those of the paper's table 2, in its order."""
 
 
 def network_spec(name: str, **options: int) -> NetworkSpec:

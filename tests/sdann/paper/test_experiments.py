@@ -5,13 +5,18 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+import torch
 
 from sdann import reference
+from sdann.datasets import open_dataset
+from sdann.detection import decode
 from sdann.errors import SdannError
-from sdann.paper import EXPERIMENTS, experiment
+from sdann.paper import EXPERIMENTS, Setup, experiment
 from sdann.paper.hybrid import BUDGET
 from sdann.paper.sparse import everywhere
+from sdann.paper.subject import Subject
 from sdann.quantize import quantize_input
+from sdann.zoo import network_spec, seeded
 
 QUICK = [name for name in EXPERIMENTS if name not in ("table8", "fig12", "fig13")]
 
@@ -116,6 +121,25 @@ def test_figure_11_one_sample_per_window(setup) -> None:
     last = list(result.data["stages"])[-1]
     busy = [row[last] for row in result.rows if row[last] != "-"]
     assert busy == [f"sample {n}" for n in range(result.data["samples"])]
+
+
+def test_figure_13_shows_what_the_networks_find(folder) -> None:
+    spec = network_spec("digit-yolo", width=4)
+    dataset = open_dataset("scenes", spec.input_shape)
+    few, _ = dataset.train.batch(range(20))
+    detector = Subject(spec=spec, dataset=dataset, model=seeded(spec, torch.from_numpy(few)), calibration=20, limit=6)
+    result = run("fig13", Setup(subjects=(detector,), folder=folder))
+    kinds = ["float", "quantized", "SDANN, 16 bits scaled"]
+    assert [row["network"] for row in result.rows] == [kind for kind in kinds for _ in range(4)]
+    images, truth = dataset.test.batch(range(4))
+    assert [row["true boxes"] for row in result.rows] == [len(boxes.labels) for boxes in truth] * 3
+    with torch.no_grad():
+        expected = decode(detector.model(torch.from_numpy(images)).numpy(), spec.grid, threshold=0.3)
+    counts = [len(boxes) for boxes in result.data["drawn"]["float"]]
+    assert counts == [len(found.labels) for found in expected] and sum(counts) > 0
+    assert [row["boxes"] for row in result.rows] == [len(b) for kind in kinds for b in result.data["drawn"][kind]]
+    assert result.data["drawn"]["float"] != result.data["drawn"]["quantized"] != result.data["drawn"][kinds[2]]
+    assert experiment("fig13").plot(result).startswith(b"\x89PNG")
 
 
 def test_networks_of_another_kind_are_refused(setup, subject) -> None:
