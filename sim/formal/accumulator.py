@@ -133,9 +133,9 @@ class PlainMemory(Harness):
         loops = ("visits", "groups", "columns", "rows")
         visit, group, column, row = (Signal.like(job[name], name=f"ref_{name}") for name in loops)
         block, neuron = Signal.like(job.block, name="ref_block"), Signal.like(job.neuron, name="ref_neuron")
-        ends = []  # whether the innermost loop ends with this visit, the innermost two, ...
+        ends: list[Value] = []  # whether the innermost loop ends with this visit, the innermost two, ...
         for counter, name in zip((visit, group, column, row), loops, strict=True):
-            ends.append((ends[-1] if ends else 1) & (counter == job[name]))
+            ends.append((counter == job[name]) & (ends[-1] if ends else 1))
         self.claim(m, "one_visit_in_every_cycle", self.accumulator.working == walking)
         self.claim(m, "takes_a_job_when_the_one_before_is_done", ~(accepted & walking) | ends[3])
         if self.single:

@@ -133,7 +133,7 @@ def _commands(proof: Proof, claims: Iterable[str]) -> list[str]:
     return [reach, f"{check} -tempinduct{only} -maxsteps {proof.depth}"]
 
 
-def prove(proof: Proof, *, edit: Callable[[str], str] | None = None, timeout: float = 900) -> Result:
+def prove(proof: Proof, *, edit: Callable[[str], str] | None = None, timeout: float = 3600) -> Result:
     """Carries out ``proof``.
 
     ``edit`` changes the harness's RTLIL text first (to seed a fault). Raises :class:`ProofError` where a proof is

@@ -22,6 +22,7 @@ from hdl.sequencer import Phase, Sequencer
 from hdl.tile import Tile
 
 from .engine import Harness, Proof
+from .parts import collect
 
 __all__ = ["PROOFS", "Lockstep"]
 
@@ -83,12 +84,11 @@ class Lockstep(Harness):
         hosts: list[AnyHost] = []
 
         def any_host(config: ChipConfig, *, round_trip: int) -> AnyHost:
-            hosts.append(AnyHost(config, round_trip=round_trip - early, sequencer=sequencer))
-            return hosts[0]
+            return AnyHost(config, round_trip=round_trip - early, sequencer=sequencer)
 
         with (
-            patch.object(hdl.row, "Tile", lambda config: tiles.append(AnyTile(config)) or tiles[-1]),
-            patch.object(hdl.chip, "HostTile", any_host),
+            patch.object(hdl.row, "Tile", collect(tiles, AnyTile)),
+            patch.object(hdl.chip, "HostTile", collect(hosts, any_host)),
             patch.object(hdl.chip, "QuiescenceTree", tree),
             patch.object(hdl.row, "QuiescenceTree", tree),
         ):
