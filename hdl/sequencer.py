@@ -31,7 +31,7 @@ if TYPE_CHECKING:  # Amaranth has no type stubs; its enumerations look like the 
 else:
     from amaranth.lib import enum
 
-__all__ = ["Sequencer"]
+__all__ = ["Phase", "Sequencer"]
 
 
 class Phase(enum.Enum, shape=4):  # type: ignore[call-arg]
@@ -92,6 +92,8 @@ class Sequencer(wiring.Component):
     begin, fresh, reset : bits
         Pulses: a new program begins (LOAD, RESET); nothing of an earlier run is wanted any more (these, and START);
         RESET.
+    phase, sample_in, taking (attributes): what it is doing, and whether the next window, and the present one from its
+        first step until all tiles know, bring a new sample; the state, for proofs.
     """
 
     def __init__(self, config: ChipConfig, *, round_trip: int) -> None:
@@ -99,6 +101,9 @@ class Sequencer(wiring.Component):
             raise ValueError(f"round_trip must be at least 1, not {round_trip!r}")
         self.config = config
         self.round_trip = round_trip
+        self.phase = Signal(Phase)
+        self.sample_in = Signal()  # a complete sample was there before the last step's barrier
+        self.taking = Signal()  # the step just given is the first one of a window with a new sample
         count = unsigned(bits_for(config.readout_depth))
         super().__init__({
             "command": Out(CommandWord(config)),
@@ -181,7 +186,7 @@ class Sequencer(wiring.Component):
 
         valid = Signal(config.stages + 1)
         valid_next = Signal(config.stages + 1)
-        sample_in = Signal()  # a complete sample was there before the last step's barrier
+        sample_in, taking = self.sample_in, self.taking
         stage_mask = Signal(config.stages + 1)
         m.d.comb += [
             stage_mask.eq((Const(2, config.stages + 2) << stages) - 1),
@@ -189,7 +194,6 @@ class Sequencer(wiring.Component):
         ]
         last_valid = valid.bit_select(stages, 1)
         step = Signal(range(config.time_steps + 1))
-        taking = Signal()  # the step just given is the first one of a window with a new sample
 
         def issue(op, **fields):
             return [
@@ -216,7 +220,7 @@ class Sequencer(wiring.Component):
         expired = (watchdog != 0) & (elapsed >= watchdog)
         requanting = Signal()  # the last command was REQUANT
         part = Signal.like(parts)  # partial phases of this window that were begun
-        phase = Signal(Phase)
+        phase = self.phase
         go_on = Signal()  # leave the barrier for the next command
 
         def fail(code):

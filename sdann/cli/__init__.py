@@ -11,6 +11,7 @@ from .board import board_command
 from .cosim import cosim_command
 from .coverage import coverage_command
 from .demo import demo_command
+from .formal import formal_command
 from .fpga import fpga_command
 from .map import map_command
 from .paper import paper_command
@@ -52,7 +53,7 @@ def main() -> None:
 
 for _command in (
     demo_command, zoo_command, train_command, agree_command, quantize_command, map_command, assemble_command,
-    verilog_command, registers_command, validate_command, cosim_command, coverage_command, fpga_command,
-    board_command, paper_command, bench_command,
+    verilog_command, registers_command, validate_command, cosim_command, coverage_command, formal_command,
+    fpga_command, board_command, paper_command, bench_command,
 ):  # fmt: skip
     main.add_command(_command)

@@ -14,11 +14,12 @@ if TYPE_CHECKING:
     from sdann.quantize import QuantizeReport
     from sdann.results import Figure
     from sdann.stages import StageResult
+    from sim.formal.engine import Proof, Result
     from sim.traffic.sweep import Curve
 
 __all__ = [
-    "agreement_table", "figure_text", "layer_table", "load_table", "map_rows", "map_text", "quantize_table",
-    "stage_text", "table", "zoo_table",
+    "agreement_table", "figure_text", "layer_table", "load_table", "map_rows", "map_text", "proof_table",
+    "quantize_table", "stage_text", "table", "zoo_table",
 ]  # fmt: skip
 
 
@@ -181,3 +182,14 @@ def load_table(curves: Sequence["Curve"]) -> Table:
             f"{curve.share:.3f}",
         )  # fmt: skip
     return table
+
+
+def proof_table(proofs: Sequence["Proof"], results: Sequence["Result"]) -> Table:
+    """Proofs, what they say, and whether they hold."""
+    made = _table("Proofs", "proof", "says", "method", "depth", "seconds", "holds", left=3)
+    for proof, result in zip(proofs, results, strict=True):
+        made.add_row(
+            proof.name, proof.states, result.method, _or_dash(result.depth or None), f"{result.seconds:.1f}",
+            "yes" if result.holds else "NO",
+        )  # fmt: skip
+    return made

