@@ -197,11 +197,11 @@ PROOFS = [
     for ports in (1, 2)
 ] + [
     Proof(
-        name=f"accumulator_walk_{ports}",
+        name=f"accumulator_walk_{ports}x{lanes}",
         make=partial(PlainMemory, config=CONFIG.replace(weight_ports=ports, lanes=lanes), single=False),
         states="the same for jobs of any number of kernel rows, columns, groups and visits "
         f"(weight ports: {ports}; lanes: {lanes})",
-        method="bounded", depth=20, reach=14, long=True,
+        method="bounded", depth=depth, reach=14, long=True,
     )
-    for ports, lanes in ((1, 2), (2, 4))
+    for ports, lanes, depth in ((1, 2, 20), (2, 2, 20), (2, 4, 13))
 ]  # fmt: skip
