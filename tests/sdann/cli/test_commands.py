@@ -51,7 +51,7 @@ def test_version(sdann):
 def test_all_commands_are_there():
     names = [
         "demo", "zoo", "train", "quantize", "map", "assemble", "verilog", "registers",
-        "validate", "cosim", "fpga", "board", "paper", "bench",
+        "validate", "cosim", "formal", "fpga", "board", "paper", "bench",
     ]  # fmt: skip
     assert list(main.commands) == names
 
