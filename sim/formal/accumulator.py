@@ -108,7 +108,7 @@ class PlainMemory(Harness):
         self.claim(m, "writes_the_sum_of_all_visits", ~writes | (write == sums[-1]))
         self.claim(m, "holds_the_sum_of_all_visits", Cat(due).any() | (stored == plain))
         self.claim(m, "busy_until_all_is_written", dut.busy | ~Cat(due).any())
-        self.claim(m, "offers_zero_when_it_does_not_write", dut.write_en | (write == 0))
+        self.claim(m, "offers_zero_when_it_has_nothing_to_write", dut.busy | (write == 0) | ~started)
         # Visits of the same word in three cycles on end, and again with one cycle between; then all is written.
         close, apart = Signal(), Signal()
         m.d.sync += [
@@ -197,11 +197,11 @@ PROOFS = [
     for ports in (1, 2)
 ] + [
     Proof(
-        name=f"accumulator_walk_{ports}",
+        name=f"accumulator_walk_{ports}x{lanes}",
         make=partial(PlainMemory, config=CONFIG.replace(weight_ports=ports, lanes=lanes), single=False),
         states="the same for jobs of any number of kernel rows, columns, groups and visits "
         f"(weight ports: {ports}; lanes: {lanes})",
-        method="bounded", depth=20, reach=14, long=True,
+        method="bounded", depth=depth, reach=14, long=True,
     )
-    for ports, lanes in ((1, 2), (2, 4))
+    for ports, lanes, depth in ((1, 2, 20), (2, 2, 20), (2, 4, 13))
 ]  # fmt: skip

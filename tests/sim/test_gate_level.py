@@ -1,7 +1,8 @@
 """The netlist that synthesis makes for ECP5, with models of its cells, in the chip bench: every activation and counter.
 
 Memories there differ most from the RTL's: what a read gives that meets a write, and what block RAMs are made of.
-Takes about 10 minutes of processor time: `pytest -m long tests/sim/test_gate_level.py`.
+Took 27 minutes on two cores with much other work, most of them in the C++ compiler:
+`pytest -m long tests/sim/test_gate_level.py`.
 """
 
 import hashlib

@@ -139,7 +139,7 @@ class Starves(Router):
         self.arbiters[Port.LOCAL] = Unfair(self.arbiters[Port.LOCAL].count)
 
 
-class Forwards(Accumulator):
+class Forgetting(Accumulator):
     """Forgets to look at one of the two visits before (see `_meets`), or at both."""
 
     forgotten: tuple[int, ...] = ()
@@ -149,16 +149,16 @@ class Forwards(Accumulator):
         return super()._meets(visit, earlier) & (self._asked not in self.forgotten)
 
 
-class ForgetsLast(Forwards):
+class ForgetsLast(Forgetting):
     forgotten = (0,)
 
 
-class ForgetsSecond(Forwards):
+class ForgetsSecond(Forgetting):
     forgotten = (1,)
 
 
-class LateWrite(Accumulator):
-    """Offers nothing while it does not write, but writes zero for one word in four."""
+class WritesZero(Accumulator):
+    """Writes zero for one word in four."""
 
     def elaborate(self, platform) -> Module:
         m = super().elaborate(platform)
@@ -193,17 +193,17 @@ QUICK: dict[str, Fault] = {
 }  # fmt: skip
 
 LONG: dict[str, Fault] = {
-    "router misroutes": (partial(RouterExact, router=Misroutes), 6, 12, "leaves_where_it_should"),
+    "router misroutes": (partial(RouterExact, router=Misroutes), 6, 12, "wants_what_it_should"),
     "router loses a copy": (partial(RouterExact, router=LosesCopy), 6, 12, "neither_lost_nor_doubled"),
     "router drops": (partial(RouterExact, router=Drops), 6, 12, "neither_lost_nor_doubled"),
-    "fork sends twice": (partial(RouterExact, router=SendsTwice), 8, 12, "leaves_once"),
+    "fork sends twice": (partial(RouterExact, router=SendsTwice), 8, 12, "neither_lost_nor_doubled"),
     "router idle too early": (partial(RouterExact, router=CallsItselfIdle), 6, 12, "idle_only_without_it"),
     "router starves": (partial(Progress, router=Starves, most=9), 20, 12, "has_left_in_time"),
     "mesh misroutes": (partial(InFlight, router=Misroutes, config=TWO_BY_TWO), 12, 14, "delivered_where_it_should"),
     "mesh sends twice": (partial(InFlight, router=SendsTwice, config=TWO_BY_TWO), 12, 14, "delivered_once"),
     "mesh idle too early": (partial(InFlight, router=CallsItselfIdle, config=TWO_BY_TWO), 10, 14, "quiescent_only"),
     "forwarding over two": (
-        partial(PlainMemory, accumulator=ForgetsSecond, single=True), 10, 14, "writes_the_sum_of_all_visits",
+        partial(PlainMemory, accumulator=ForgetsSecond, single=True), 13, 14, "writes_the_sum_of_all_visits",
     ),
     "forwarding, two ports": (
         partial(
@@ -211,10 +211,10 @@ LONG: dict[str, Fault] = {
         ), 11, 14, "writes_the_sum_of_all_visits",
     ),
     "a word is not summed": (
-        partial(PlainMemory, accumulator=LateWrite, single=True), 10, 14, "writes_the_sum_of_all_visits",
+        partial(PlainMemory, accumulator=WritesZero, single=True), 13, 14, "writes_the_sum_of_all_visits",
     ),
     "no blanking": (partial(Lockstep, config=TEST, sequencer=Unblanked), 26, 30, "commands_come_when_work_is_done"),
-    "blanking too short": (partial(Lockstep, config=TEST, early=4), 32, 50, "commands_come_when_work_is_done"),
+    "blanking too short": (partial(Lockstep, config=TEST, early=3), 32, 60, "next_sample_waits_until_all_know"),
     "tree forgets, in the chip": (
         partial(Lockstep, config=TEST, tree=Forgetful), 40, 60, "commands_come_when_flits_have_arrived",
     ),
