@@ -17,14 +17,12 @@ SHARE = 0.15
 @click.argument("network_file", metavar="NETWORK", type=IN_FILE, default=Path("build/demo/net.safetensors"))
 @click.argument("image_file", metavar="IMAGE", type=IN_FILE, default=Path("build/demo/image.safetensors"))
 @click.option("--windows", type=click.IntRange(1, 1000), default=8, show_default=True, help="Full windows to measure.")
-@click.option("--seed", type=int, default=None, help="Random samples instead of test digits.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Of random samples, where the input is no digit.")
 @click.option(
     "--build-dir", type=click.Path(path_type=Path, file_okay=False), default=Path("build/sim"), show_default=True,
     help="Folder for simulator builds.",
 )  # fmt: skip
-def bench_lockstep_command(
-    network_file: Path, image_file: Path, windows: int, seed: int | None, build_dir: Path
-) -> Outcome:
+def bench_lockstep_command(network_file: Path, image_file: Path, windows: int, seed: int, build_dir: Path) -> Outcome:
     """Measure on the RTL how long cores wait at the barriers between time steps.
 
     NETWORK and IMAGE are what `sdann demo` leaves unless others are named. A window takes as long as the busiest core
