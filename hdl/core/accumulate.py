@@ -1,11 +1,15 @@
 """The accumulator: one or two weight words onto one word of I(t) in every cycle."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from functools import reduce
+from operator import or_
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..config import ChipConfig, bits_for
 from ..program import CoreDescriptor, ISums, Weights
+from ..select_add import select_add
 from .address import Job, neuron_bits, weight_bits
 from .mask import index_of, lowest_and_highest, popcount
 
@@ -34,6 +38,8 @@ class Accumulator(wiring.Component):
         Word of I, one cycle of latency.
     write_en, write_address, write : memory port
         Word of I. ``write`` is zero while ``write_en`` is low.
+    select, part : bits, array of requant_lanes numbers
+        While not ``busy``: sub-words of the word that ``read`` shows now; in the next cycle they are at ``part``, or-ed.
     busy : bit
         A job, a read or a write is under way.
     working : bit
@@ -56,6 +62,8 @@ class Accumulator(wiring.Component):
             "write_en": Out(1),
             "write_address": Out(nb),
             "write": Out(ISums(config)),
+            "select": In(config.requant_subwords),
+            "part": Out(data.ArrayLayout(signed(config.isum_bits), config.requant_lanes)),
             "busy": Out(1),
             "working": Out(1),
             "sops": Out(bits_for(config.lanes * config.weight_ports)),
@@ -131,25 +139,36 @@ class Accumulator(wiring.Component):
         sops = Mux(job.depthwise, job.reach, Mux(pair, reach << 1, reach))
         m.d.sync += self.sops.eq(Mux(active, sops, 0))
 
-        # The word of I comes from the memory, from the visit before, or from the one before that one. At most one of
-        # `read` and `kept` is not zero.
+        # The word of I comes from the memory, from the visit before (`again`), or from the one before that (`soon`).
         before = stage[last - 2]
-        again, soon, fresh = Signal(), Signal(), Signal()
+        again, soon, fresh, own = Signal(), Signal(), Signal(), Signal(init=1)
         m.d.sync += [
             again.eq(self._meets(before, stage[last - 1])), soon.eq(self._meets(before, stage[last])),
-            fresh.eq(before.valid),
+            fresh.eq(before.valid), own.eq(~(again | self.select.any())),
         ]  # fmt: skip
-        read, kept, written = (Signal(ISums(config), name=name) for name in ("word", "kept", "written"))
+        words, sums = (Signal(ISums(config), name=name) for name in ("words", "sums"))
         m.d.comb += self.read_address.eq(before.neuron)
-        m.d.sync += written.eq(self.write)
-        with m.If(fresh & ~again & ~soon):
-            m.d.sync += read.eq(self.read)
-        with m.Else():
-            m.d.sync += read.eq(0)
-        m.d.sync += kept.eq(Mux(again, self.write, Mux(soon, written, 0)))
-
+        shift = stage[last - 2].shift
+        factor = Signal(signed(config.max_edge_shift + 2))  # of the weights: shifted, and perhaps negated
+        power = Const(1) << shift
+        m.d.sync += factor.eq(Mux(stage[last - 2].negate, -power, power))
         for lane in range(lanes):
-            m.d.comb += self.write[lane].eq(self._lane(m, lane, stage, last, read[lane], kept[lane]))
+            with m.If(fresh | self.select[lane // config.requant_lanes]):
+                m.d.sync += words[lane].eq(Mux(soon, sums[lane], self.read[lane]))
+            with m.Else():
+                m.d.sync += words[lane].eq(0)
+            with m.If(stage[last].valid):
+                m.d.sync += sums[lane].eq(self.write[lane])
+            with m.Else():
+                m.d.sync += sums[lane].eq(0)
+            term = self._term(m, lane, stage, factor)
+            m.d.comb += self.write[lane].eq(
+                select_add(m, platform, f"sum_{lane}", term, own, words[lane], sums[lane])
+            )  # fmt: skip
+        width = config.requant_lanes
+        m.d.comb += [
+            self.part[n].eq(reduce(or_, (words[first + n] for first in range(0, lanes, width)))) for n in range(width)
+        ]  # fmt: skip
         m.d.comb += [
             self.write_en.eq(stage[last].valid), self.write_address.eq(stage[last].neuron),
             self.busy.eq(Cat(s.valid for s in stage[: last + 1]).any()),
@@ -160,8 +179,8 @@ class Accumulator(wiring.Component):
         """Whether ``visit`` needs the sum of an ``earlier`` one that the memory does not return yet."""
         return visit.valid & earlier.valid & (visit.neuron == earlier.neuron)
 
-    def _lane(self, m: Module, lane: int, stage: list, last: int, read, kept):
-        """The sum of one lane: (read or kept) plus or minus the shifted weights."""
+    def _term(self, m: Module, lane: int, stage: list, factor: Signal) -> Signal:
+        """What a visit adds to one lane."""
         config = self.config
         weights = []
         for port in range(config.weight_ports):
@@ -175,13 +194,7 @@ class Accumulator(wiring.Component):
             total = Signal(signed(config.weight_bits + 1), name=f"pair_{lane}")
             m.d.sync += total.eq(weights[0] + weights[1])
             weights = [total]
-        # The last multiplexer of the shift has room for the negation, the sum's carry for its increment.
-        shifted = weights[0]
-        for n, by in enumerate(stage[last - 1].shift):
-            shifted = Mux(by, shifted << (1 << n), shifted)
-        term = Signal(signed(min(len(shifted), config.isum_bits)), name=f"term_{lane}")
-        m.d.sync += term.eq(shifted ^ stage[last - 1].negate.replicate(len(shifted)).as_signed())
-        addend = Signal(signed(config.isum_bits), name=f"addend_{lane}")
-        m.d.comb += addend.eq(term)
-        negate = stage[last].negate
-        return (Cat(negate, read | kept) + Cat(negate, addend))[1 : config.isum_bits + 1]
+        product = weights[0] * factor
+        term = Signal(signed(min(len(product), config.isum_bits)), name=f"term_{lane}")
+        m.d.sync += term.eq(product)
+        return term

@@ -34,12 +34,12 @@ def _connect_reads(m, config, storage, setup, accumulator, membrane, pool, ring,
         storage.isum_address.eq(
             Mux(asked, where, Mux(membrane.busy, membrane.isum_address, accumulator.read_address))
         ),
-        storage.isum_select.eq(membrane.isum_select | responder.isum_select),
+        accumulator.select.eq(membrane.isum_select | responder.isum_select),
         storage.membrane_address.eq(Mux(pool.busy, pool.address, membrane.address)),
         storage.act_address.eq(emitter.word_address), storage.act_en.eq(emitter.word_en),
         setup.edge.eq(storage.edge_read), emitter.route.eq(storage.route_read),
         membrane.requant.eq(storage.requant_read), accumulator.weight[0].eq(storage.weight_read),
-        accumulator.read.eq(storage.isum_read), membrane.current.eq(storage.isum_part),
+        accumulator.read.eq(storage.isum_read), membrane.current.eq(accumulator.part),
         membrane.membrane.eq(storage.membrane_read), pool.membrane.eq(storage.membrane_read),
         emitter.word.eq(storage.act_read), responder.data.core.eq(storage.core),
     ]  # fmt: skip
@@ -57,7 +57,7 @@ def _connect_reads(m, config, storage, setup, accumulator, membrane, pool, ring,
         m.d.comb += [storage.act_en.eq(~responder.hold), storage.membrane_en.eq(~responder.hold)]
     for memory in storage.MEMORIES:
         name = memory.name.lower()
-        read = storage.isum_part if memory is Memory.ISUM else getattr(storage, f"{name}_read")
+        read = accumulator.part if memory is Memory.ISUM else getattr(storage, f"{name}_read")
         m.d.comb += getattr(responder.data, name).eq(read)
 
 

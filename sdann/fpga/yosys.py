@@ -11,6 +11,8 @@ from typing import Any, Literal
 from sdann.errors import SdannError, ToolMissingError
 from sim.process import run_logged
 
+from .ecp5 import ECP5_MODULES
+
 __all__ = ["Cells", "Family", "Synthesis", "require", "synthesize"]
 
 Family = Literal["ecp5", "xilinx"]
@@ -88,6 +90,9 @@ _COUNTED: dict[Family, dict[str, tuple[str, float]]] = {
 }  # fmt: skip
 """What each cell counts as."""
 
+_OWN: dict[Family, dict[str, str]] = {"ecp5": ECP5_MODULES, "xilinx": {}}
+"""What takes the place of a module of the design."""
+
 _SYNTH = {"ecp5": "synth_ecp5", "xilinx": "synth_xilinx -family xc7"}
 
 
@@ -106,8 +111,12 @@ def synthesize(
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "design.v").write_text(verilog)
+    own = {name: text for name, text in _OWN[family].items() if re.search(rf"^module {name}\b", verilog, re.MULTILINE)}
+    (folder / "cells.v").write_text("\n".join(own.values()))
     lines = [
         "read_verilog design.v",
+        *(f"delete {name}" for name in own),
+        "read_verilog cells.v",
         f"hierarchy -top {top}",
         "proc",
         *(f"setattr -mod -set keep_hierarchy 1 {name}" for name in keep),
