@@ -1,7 +1,5 @@
 """RoT, truncation and DRLO (paper eq. 22 and figure 10): fewer spikes per activation, as a pure function of it."""
 
-from itertools import pairwise
-
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, unsigned
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
@@ -60,10 +58,12 @@ class Sparsify(wiring.Component):
 
         # A spike survives while fewer than `drlo` spikes precede it (step 0 is the most significant bit): bit n of
         # `few` says that n may precede, and every spike shifts it. Its begin is the same for all neurons of a core.
-        few = [(self.drlo == 0) | (n < self.drlo) for n in range(bits)]
+        few = Cat((self.drlo == 0) | (n < self.drlo) for n in range(bits))
         survives = []
-        for spike in reversed(rounded):
-            survives.append(spike & few[0])
-            few = [Mux(spike, more, same) for same, more in pairwise(few)]
+        for n, spike in enumerate(reversed(rounded)):
+            level = Signal(bits - n, name=f"few_{n}")  # a signal: as nested expressions they would double at each bit
+            m.d.comb += level.eq(few)
+            survives.append(spike & level[0])
+            few = Mux(spike, level[1:], level[:-1])
         m.d.comb += self.o.eq(Cat(reversed(survives)))
         return m
