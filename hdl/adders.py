@@ -1,8 +1,8 @@
 """Sums that an FPGA's cells can do with less logic than what is made of an adder as it stands.
 
 :func:`select_add` is a number plus one of two others, :func:`and_add` a number plus what others have in common: a carry
-chain has room for that. :func:`pair_add` is a sum of two small numbers, which a multiplier can do. In Verilog each is an
-instance of a small module of :data:`ADDER_MODULES`, so that a flow for an FPGA has one place to put its cells.
+chain has room for that. :func:`pair_add` is a sum of two small numbers, which a multiplier can do. In Verilog each is
+an instance of a small module of :data:`ADDER_MODULES`, so that a flow for an FPGA has one place to put its cells.
 """
 
 from amaranth.hdl import Instance, Module, Mux, Signal, Value, signed

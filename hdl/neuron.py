@@ -26,7 +26,7 @@ ADDEND_AT = 5
 """Cycles from an operand to its addend."""
 MEMBRANE_AT = 7
 """Cycles from an operand to the membrane that results."""
-VALUE_AT = 9
+VALUE_AT = 10
 """Cycles from an operand to the requantized value that results."""
 
 LIMB = 17  # unsigned bits that a signed 18 x 18 multiplier takes
@@ -168,14 +168,15 @@ class NeuronLane(wiring.Component):
         ]  # fmt: skip
         m.d.sync += clamped.eq(Mux(below, self.lo, Mux(above, self.hi, small)))
 
-        # 8: fewer spikes.
+        # 8, 9: fewer spikes.
         m.submodules.sparsify = sparsify = Sparsify(config)
         low = config.act_bits
         m.d.comb += [
             sparsify.a.eq(clamped), sparsify.hi.eq(self.hi), sparsify.rot.eq(self.rot),
             sparsify.truncate.eq(self.truncate), sparsify.drlo.eq(self.drlo),
         ]  # fmt: skip
-        m.d.sync += self.value.eq(Cat(sparsify.o, clamped[low:]))
+        others = Signal(bits - low)
+        m.d.sync += [others.eq(clamped[low:]), self.value.eq(Cat(sparsify.o, others))]
         return m
 
     @staticmethod

@@ -84,13 +84,13 @@ class Accumulator(wiring.Component):
         last_visit, last_group, last_column, last_row = (
             Signal(name=f"last_{name}") for name in ("visit", "group", "column", "row")
         )
+        no_group, no_column, no_row = Signal(), Signal(), Signal()
         block_step, neuron_step = Signal.like(block), Signal.like(neuron)
         lowest, highest, between = lowest_and_highest(m, rest)
         m.d.comb += [
-            last_visit.eq(visits == 0),
-            last_group.eq(last_visit & (groups == 0)),
-            last_column.eq(last_group & (columns == 0)),
-            last_row.eq(last_column & (rows == 0)),
+            last_group.eq(last_visit & no_group),
+            last_column.eq(last_visit & no_group & no_column),
+            last_row.eq(last_visit & no_group & no_column & no_row),
             self.i.ready.eq(~active | last_row),
             self.working.eq(active),
         ]
@@ -102,17 +102,26 @@ class Accumulator(wiring.Component):
             m.d.comb += [block_step.eq(last_visit), neuron_step.eq(last_visit)]
         m.d.sync += [
             block.eq(block + block_step), neuron.eq(neuron + neuron_step),
-            rest.eq(Mux(last_visit, job.mask, between if two else rest & ~lowest)),
-            visits.eq(Mux(last_visit, job.visits, visits - 1)),
-            groups.eq(Mux(last_group, job.groups, groups - last_visit)),
-            columns.eq(Mux(last_column, job.columns, columns - last_group)),
-            rows.eq(rows - last_column),
+            rest.eq(Mux(last_visit, job.mask, between if two else rest & ~lowest)), rows.eq(rows - last_column),
         ]  # fmt: skip
+        with m.If(last_column & (rows == 1)):
+            m.d.sync += no_row.eq(1)
+        # The counters of the loops, and whether they are zero, which is known a cycle before it counts.
+        for left, none, counts, last, again in (
+            (visits, last_visit, 1, last_visit, job.visits), (groups, no_group, last_visit, last_group, job.groups),
+            (columns, no_column, last_group, last_column, job.columns),
+        ):  # fmt: skip
+            with m.If(last):
+                m.d.sync += [left.eq(again), none.eq(again == 0)]
+            with m.Elif(counts):
+                m.d.sync += [left.eq(left - 1), none.eq(left == 1)]
         with m.If(self.i.ready):
             new = self.i.payload
             m.d.sync += [
                 active.eq(self.i.valid), job.eq(new), block.eq(new.block), neuron.eq(new.neuron), rest.eq(new.mask),
                 visits.eq(new.visits), groups.eq(new.groups), columns.eq(new.columns), rows.eq(new.rows),
+                last_visit.eq(new.visits == 0), no_group.eq(new.groups == 0), no_column.eq(new.columns == 0),
+                no_row.eq(new.rows == 0),
             ]  # fmt: skip
 
         # What of a visit travels to the addition. Stage 1: weight word of bit 0, bits. Stage 2: weight addresses.
@@ -136,12 +145,12 @@ class Accumulator(wiring.Component):
             m.d.sync += [bit.eq(Mux(job.depthwise, 0, index_of(chosen))), self.weight_address[port].eq(word + bit)]
 
         # SOPs count existing neurons only.
-        reach = Mux(groups == 0, self.core.last_lanes, lanes)
+        reach = Mux(no_group, self.core.last_lanes, lanes)
         sops = Mux(job.depthwise, job.reach, Mux(pair, reach << 1, reach))
         m.d.sync += self.sops.eq(Mux(active, sops, 0))
 
-        # The word of I comes from the memory, from the visit before (`again`), or from the one before that (`soon`). Each
-        # has a register; all but one of them have all bits set, and the sum takes the and of them.
+        # The word of I comes from the memory, from the visit before (`again`), or from the one before that (`soon`).
+        # Each has a register; all but one of them have all bits set, and the sum takes the and of them.
         before = stage[last - 2]
         again, soon, fresh = Signal(), Signal(), Signal()
         m.d.sync += [
@@ -156,7 +165,8 @@ class Accumulator(wiring.Component):
         for lane in range(lanes):
             m.d.sync += read[lane].eq(Mux(own | self.select[lane // config.requant_lanes], self.read[lane], -1))
         m.d.sync += [
-            kept.eq(Mux(again, self.write.as_value(), -1)), written.eq(Mux(stage[last].valid, self.write.as_value(), 0)),
+            kept.eq(Mux(again, self.write.as_value(), -1)),
+            written.eq(Mux(stage[last].valid, self.write.as_value(), 0)),
             older.eq(Mux(~again & (soon | ~fresh), written.as_value(), -1)),  # without a visit: 0 at last
         ]  # fmt: skip
 

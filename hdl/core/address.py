@@ -146,8 +146,10 @@ class AddressSetup(wiring.Component):
         keep = [Signal(name=f"keep_{n}", init=1) for n in range(count + 1)]  # what leaves stage n continues to n + 1
         m.d.comb += [valid[0].eq(self.i.valid), self.i.ready.eq(ready[1])]
         for n in range(1, count + 1):
-            after = self.o.ready if n == count else ready[n + 1]
-            m.d.comb += [ready[n].eq(~valid[n] | after), go[n].eq(valid[n - 1] & ready[n] & keep[n - 1])]
+            m.d.comb += [
+                ready[n].eq(self.o.ready | ~Cat(valid[n:]).all()),
+                go[n].eq(valid[n - 1] & ready[n] & keep[n - 1]),
+            ]
             with m.If(ready[n]):
                 m.d.sync += valid[n].eq(valid[n - 1] & keep[n - 1])
         m.d.comb += self.busy.eq(Cat(valid[1:]).any())

@@ -59,7 +59,9 @@ class Counters(wiring.Component):
         found = []
         for counter, width in self._widths.items():
             name, added, visits = counter.name.lower(), getattr(self, counter.name.lower()), now[counter]
-            low = Signal(1 if counter is Counter.OVERFLOW else bits_for(period * ((1 << width) - 1)), name=f"low_{name}")
+            low = Signal(
+                1 if counter is Counter.OVERFLOW else bits_for(period * ((1 << width) - 1)), name=f"low_{name}"
+            )
             if counter is Counter.OVERFLOW:  # a flag: it counts where there was none
                 m.d.sync += low.eq(added | (low & ~visits))
                 found.append((low & ~totals.r_data[0]) | (low & (clearing != 0)))

@@ -38,6 +38,7 @@ class Emitter(wiring.Component):
     route_address, route : memory port
         Routes, one cycle of latency.
     o : stream of Flit
+        ``ready`` must not depend on ``valid``.
     busy : bit
     spikes : number
         Spikes of the word whose emission begins in this cycle.
@@ -139,7 +140,7 @@ class Emitter(wiring.Component):
                 & (route.age == scan_at.age) & in_phase[0] & in_phase[1]
             ),
             self.o.valid.eq(scan_valid & match),
-            step.eq(scan_valid & (~match | self.o.ready)),
+            step.eq(scan_valid & self.o.ready),  # a route that does not match waits as well: the comparison is long
             last_route.eq((index + 1 >= core.routes) | (index == config.routes - 1)),
             scan_ready.eq(~scan_valid | (step & last_route)),
             self.route_address.eq(index_next),

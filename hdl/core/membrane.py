@@ -62,8 +62,8 @@ class MembranePass(wiring.Component):
         Writes a word of I to zero.
     write_en, write_address, write : memory port
         Writes a sub-word of V.
-    act_en, act_address, act_write : memory port
-        Writes activations: one enable per sub-word, which all get the same data.
+    act_en, act_all, act_sub, act_address, act_write : memory port
+        Writes activations of a sub-word, or with ``act_all`` the same ones to all.
     add_read, add_address, add, part : bit, address, bit, membranes (only where ``parts`` exceeds 1)
         ``add_read`` reads the sub-word of V at ``add_address``, ``add`` a cycle later adds ``part``. Not while a pass
         is ``busy`` or starts.
@@ -99,7 +99,9 @@ class MembranePass(wiring.Component):
             "write_en": Out(1),
             "write_address": Out(vb),
             "write": Out(Partials(config)),
-            "act_en": Out(config.requant_subwords),
+            "act_en": Out(1),
+            "act_all": Out(1),
+            "act_sub": Out(max(1, sub_bits(config))),
             "act_address": Out(act_bits(config)),
             "act_write": Out(data.ArrayLayout(config.act_bits, config.requant_lanes)),
             **partials,
@@ -181,6 +183,7 @@ class MembranePass(wiring.Component):
 
         # Results.
         m.d.comb += [
+            self.act_sub.eq(value_out.at[:sb]),
             self.isum_clear.eq(stage[1].valid & integrating & (stage[1].at[:sb] == subwords - 1)),
             self.isum_clear_address.eq(stage[1].at[sb:]),
             self.write_en.eq((membrane_out.valid & integrating) | summed.valid),
@@ -192,12 +195,12 @@ class MembranePass(wiring.Component):
                 m.d.comb += [self.write_en.eq(keeps), self.write_address.eq(value_out.at)]
                 m.d.comb += [self.write[n].eq(value) for n, value in enumerate(values)]
                 with m.If(~core.pool):
-                    m.d.comb += self.act_en.eq(1 << value_out.at[:sb])
+                    m.d.comb += self.act_en.eq(1)
             m.d.comb += self.act_address.eq(self.back + value_out.at[sb:])
         with m.If(walking & (kind == Pass.CLEAR)):
             m.d.comb += [
                 self.isum_clear.eq(1), self.isum_clear_address.eq(word),
                 self.write_en.eq(1), self.write_address.eq(at), self.write.eq(0),
-                self.act_en.eq((1 << subwords) - 1), self.act_address.eq(at), self.act_write.eq(0),
+                self.act_en.eq(1), self.act_all.eq(1), self.act_address.eq(at), self.act_write.eq(0),
             ]  # fmt: skip
         return m

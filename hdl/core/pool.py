@@ -50,8 +50,8 @@ class PoolPass(wiring.Component):
         First word of the slot that results go to.
     address, membrane : memory port
         Reads sub-words of V, one cycle of latency.
-    act_en, act_address, act_write : memory port
-        Writes activations: one enable per sub-word, which all get the same data.
+    act_en, act_sub, act_address, act_write : memory port
+        Writes activations of a sub-word.
     busy : bit
     """
 
@@ -63,7 +63,8 @@ class PoolPass(wiring.Component):
             "back": In(act_bits(config)),
             "address": Out(membrane_address_bits(config)),
             "membrane": In(Partials(config)),
-            "act_en": Out(config.requant_subwords),
+            "act_en": Out(1),
+            "act_sub": Out(max(1, sub_bits(config))),
             "act_address": Out(act_bits(config)),
             "act_write": Out(data.ArrayLayout(config.act_bits, config.requant_lanes)),
             "busy": Out(1),
@@ -74,12 +75,13 @@ class PoolPass(wiring.Component):
         config, core = self.config, self.core
         vb, sb = membrane_address_bits(config), sub_bits(config)
         y, x = _Axis(m, config, "y", core.height), _Axis(m, config, "x", core.width)
-        kernel_end, stride = Signal(range(MAX_POOL_KERNEL)), core.pool_stride_log2
-
-        # One row or column on is that many sub-words.
-        column, row = Signal(vb), Signal(vb)
-        m.d.comb += [kernel_end.eq(core.pool_kernel - 1), column.eq(core.groups << sb)]
-        m.d.sync += row.eq(core.width * column)
+        # Constant since several cycles. One row or column on is that many sub-words.
+        kernel_end, stride = Signal(range(MAX_POOL_KERNEL)), Signal(1 << len(core.pool_stride_log2))
+        column, row, last_of_column = Signal(vb), Signal(vb), Signal(vb)
+        m.d.sync += [
+            kernel_end.eq(core.pool_kernel - 1), stride.eq(1 << core.pool_stride_log2), column.eq(core.groups << sb),
+            row.eq(core.width * column), last_of_column.eq(column - 1),
+        ]  # fmt: skip
 
         # Where the walk stands: a neuron, of its sub-words one.
         walking = Signal()
@@ -89,7 +91,7 @@ class PoolPass(wiring.Component):
         m.d.comb += [
             last_x.eq(x.offset == kernel_end), last_y.eq(last_x & (y.offset == kernel_end)),
             last_sub.eq(last_y & (sub[:sb] == config.requant_subwords - 1)),
-            last_group.eq(last_y & (sub + 1 == column)),
+            last_group.eq(last_y & (sub == last_of_column)),
         ]  # fmt: skip
         with m.If(self.start & ~self.busy):
             m.d.sync += [
@@ -105,10 +107,10 @@ class PoolPass(wiring.Component):
             with m.If(last_sub):
                 m.d.sync += [word.eq(word + 1), left.eq(left - 1), walking.eq(left != 1)]
             with m.If(last_group):
-                m.d.sync += [sub.eq(0), columns.eq(columns - 1), *x.go(x.origin + (1 << stride))]
+                m.d.sync += [sub.eq(0), columns.eq(columns - 1), *x.go(x.origin + stride)]
                 with m.If(columns == 1):
                     m.d.sync += [
-                        columns.eq(core.out_width), *y.go(y.origin + (1 << stride)), *x.go(-core.pool_x),
+                        columns.eq(core.out_width), *y.go(y.origin + stride), *x.go(-core.pool_x),
                     ]  # fmt: skip
 
         # 1: products. 2: the address, which may wrap where the neuron is outside; such a one is not looked at.
@@ -136,7 +138,8 @@ class PoolPass(wiring.Component):
                 m.d.sync += best.eq(value)
             m.d.comb += self.act_write[n].eq(best)
         m.d.comb += [
-            self.act_en.eq((stage[5].valid & stage[5].last) << stage[5].sub), self.act_address.eq(stage[5].word),
+            self.act_en.eq(stage[5].valid & stage[5].last), self.act_sub.eq(stage[5].sub),
+            self.act_address.eq(stage[5].word),
             self.busy.eq(Cat(s.valid for s in stage).any()),
         ]  # fmt: skip
         return m

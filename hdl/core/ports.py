@@ -4,6 +4,7 @@ from amaranth.hdl import Cat, Module, Mux
 
 from ..config import ChipConfig
 from ..program import WRITABLE, Memory
+from ..select import decoded
 from .respond import Task
 from .storage import sub_bits
 
@@ -75,9 +76,9 @@ def _connect_writes(m, config, storage, accumulator, membrane, pool, ring, loade
             m.d.comb += getattr(storage, f"{name}_write_address").eq(loader.address)
     if config.parts > 1:
         m.d.comb += [
-            membrane.add_read.eq(loader.announced), membrane.add_address.eq(loader.announced_address),
-            membrane.add.eq(loader.en & (loader.mem == Memory.PARTIAL)), membrane.part.eq(loader.word(Memory.PARTIAL)),
+            membrane.add_read.eq(loader.en & (loader.mem == Memory.PARTIAL)), membrane.add_address.eq(loader.address),
         ]  # fmt: skip
+        m.d.sync += [membrane.add.eq(membrane.add_read), membrane.part.eq(loader.word(Memory.PARTIAL))]
     subwords = config.requant_subwords
     with m.If(loader.en & (loader.mem == Memory.ACT)):
         m.d.comb += [
@@ -85,8 +86,12 @@ def _connect_writes(m, config, storage, accumulator, membrane, pool, ring, loade
         ]  # fmt: skip
     with m.Else():
         source = pool.busy
+        part = decoded(Mux(source, pool.act_sub, membrane.act_sub), subwords)
         m.d.comb += [
-            storage.act_write_en.eq(Mux(source, pool.act_en, membrane.act_en)),
+            storage.act_write_en.eq(
+                (part | membrane.act_all.replicate(subwords))
+                & Mux(source, pool.act_en, membrane.act_en).replicate(subwords)
+            ),
             storage.act_write_address.eq(Mux(source, pool.act_address, membrane.act_address)),
             storage.act_write.eq(
                 Mux(source, pool.act_write.as_value(), membrane.act_write.as_value()).replicate(subwords)

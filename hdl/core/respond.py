@@ -58,7 +58,7 @@ class Responder(wiring.Component):
     grant : bit
         All memory ports are free for an answer. Other tasks do not wait for it.
     counted : bit
-        The counter at ``address`` is there, for an answer's first chunk.
+        The counter at ``address`` was there in the cycle before, for an answer's first chunk.
     task : Task
     port : bit
         Reads in this cycle: an answer all memories, at ``address``, where there are sub-words at ``sub``; a read-out
@@ -144,6 +144,8 @@ class Responder(wiring.Component):
         readout, partial = Signal(), Signal()
         m.d.sync += [readout.eq(readout | self.readout), partial.eq(partial | self.partial)]
         active, mem, exists = Signal(), Signal(Memory), Signal()
+        settled = Signal()  # `address` is what it was
+        m.d.sync += settled.eq(active)
         left = Signal(max(len(self.words), len(self.out_words)))
         piece, chunk = Signal(chunk_bits(config)), Signal(chunk_bits(config))
         piece_end, by_parts = Signal(chunk_bits(config)), Signal()
@@ -164,14 +166,13 @@ class Responder(wiring.Component):
             "sub": len(self.sub), "last": 1, "end": 1,
         })  # fmt: skip
         stage = [Signal(tag, name=f"stage_{n}") for n in range(4)]
-        go, empty, answering = Signal(), Signal(), Signal()
+        go, empty, answering, known = Signal(), Signal(), Signal(), Signal()
         m.d.comb += [
             go.eq(~stage[3].valid | self.o.ready), empty.eq(~Cat(s.valid for s in stage[1:]).any()),
             answering.eq(self.task == Task.ANSWER),
             self.fresh.eq(chunk == 0),
-            self.port.eq(active & Mux(
-                answering, empty & self.grant & ((mem != Memory.COUNTER) | ~exists | ~self.fresh | self.counted), go,
-            )),
+            known.eq((mem != Memory.COUNTER) | ~exists | ~self.fresh | (self.counted & settled)),
+            self.port.eq(active & Mux(answering, empty & self.grant & known, go)),
             self.bulk.eq(~answering & (active | ~empty)), self.hold.eq(self.bulk & ~go),
         ]  # fmt: skip
         with m.If(~active & empty):

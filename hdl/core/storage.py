@@ -27,8 +27,8 @@ class Storage(wiring.Component):
     descriptor, a register (``core``). Activations have one write enable per ``requant_lanes`` lanes.
 
     V is stored by sub-words of ``requant_lanes`` neurons. What a read gives of parts that are written in the same cycle
-    is unknown. With two ``weight_ports`` the weights have a second read port (``weight_b_address``, ``weight_b_read``), and a write of
-    them takes the place of the first one's read.
+    is unknown. With two ``weight_ports`` the weights have a second read port (``weight_b_address``, ``weight_b_read``),
+    and a write of them takes the place of the first one's read.
     """
 
     MEMORIES = (

@@ -93,7 +93,7 @@ _COUNTED: dict[Family, dict[str, tuple[str, float]]] = {
 _OWN: dict[Family, dict[str, str]] = {"ecp5": ECP5_MODULES, "xilinx": {}}
 """What takes the place of a module of the design."""
 
-_SYNTH = {"ecp5": "synth_ecp5", "xilinx": "synth_xilinx -family xc7"}
+_SYNTH = {"ecp5": "synth_ecp5 -nowidelut", "xilinx": "synth_xilinx -family xc7"}
 
 
 def synthesize(
