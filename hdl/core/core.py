@@ -162,7 +162,9 @@ class Core(wiring.Component):
             m.d.sync += [spare_held.eq(1), spare.eq(self.i.payload)]
 
         # Work.
-        counted_now = Signal()
+        # Nothing was under way in the cycle before; what has begun since but a flit reads no memory in this one.
+        calm, counted_now = Signal(), Signal()
+        m.d.sync += calm.eq(quiet & ~(passing | emit_wanted | emitter.busy))
         m.d.comb += [
             quiet.eq(~(held | spare_held | loader.en | membrane.adding | setup.busy | accumulator.busy)),
             emitter.start.eq(emit_wanted), emitter.plane.eq(plane), emitter.newest.eq(ring.newest),
@@ -170,7 +172,7 @@ class Core(wiring.Component):
             responder.words.eq(core.words), responder.out_words.eq(core.out_words),
             responder.y.eq(self.y), responder.x.eq(self.x),
             responder.part_y.eq(core.part_y), responder.part_x.eq(core.part_x),
-            responder.grant.eq(quiet & ~(passing | emit_wanted | emitter.busy)), responder.counted.eq(counted_now),
+            responder.grant.eq(calm & ~held), responder.counted.eq(counted_now),
             accumulator.first.eq(first),
         ]  # fmt: skip
         m.d.comb += [

@@ -279,7 +279,7 @@ def test_nothing_is_taken_during_a_pass_and_idle_is_low() -> None:
             assert len(bench.i_flits) == 8
             await ctx.tick()
             cycles += 1
-        assert 64 <= cycles <= 64 + 11  # 32 words in two parts
+        assert 64 <= cycles <= 64 + 13  # 32 words in two parts
         await bench.settle()
         assert await count(bench, Counter.SPIKES_IN) == 8
 
