@@ -93,7 +93,19 @@ _COUNTED: dict[Family, dict[str, tuple[str, float]]] = {
 _OWN: dict[Family, dict[str, str]] = {"ecp5": ECP5_MODULES, "xilinx": {}}
 """What takes the place of a module of the design."""
 
-_SYNTH = {"ecp5": "synth_ecp5 -nowidelut", "xilinx": "synth_xilinx -family xc7"}
+_SYNTH: dict[Family, tuple[str, ...]] = {
+    # `synth_ecp5` itself maps as if a wire took 300 ps: logic that is deep and needs no carry then stays deep.
+    "ecp5": (
+        "synth_ecp5 -nowidelut -top {top} -run begin:map_luts",
+        "techmap -map +/lattice/latches_map.v",
+        "abc9 -maxlut 4 -W 1000",
+        "clean",
+        "synth_ecp5 -nowidelut -top {top} -run map_cells:json",
+        "write_json netlist.json",
+    ),
+    "xilinx": ("synth_xilinx -family xc7 -top {top} -json netlist.json",),
+}
+"""Commands that map a design to the device."""
 
 
 def synthesize(
@@ -120,7 +132,7 @@ def synthesize(
         f"hierarchy -top {top}",
         "proc",
         *(f"setattr -mod -set keep_hierarchy 1 {name}" for name in keep),
-        f"{_SYNTH[family]} -top {top} -json netlist.json",
+        *(command.format(top=top) for command in _SYNTH[family]),
         "tee -q -o stat.json stat -json",
         "write_verilog -noattr -noexpr netlist.v",
     ]
