@@ -27,8 +27,8 @@ class ReturnPath(wiring.Component):
     o, o_last : stream of host words, bit
         ``o_last`` goes with the offered word: the last one of a sample's read-out or of an answer.
     expecting, expect, expect_window : bit, count, bit
-        With ``expecting`` that many flits are due from this cycle on; with ``expect_window`` they go to the read window,
-        not to the host.
+        With ``expecting`` that many flits are due from this cycle on; with ``expect_window`` they go to the read
+        window, not to the host.
     missing, free : counts
         Flits that are due; unreserved entries of the queue.
     forget : bit
