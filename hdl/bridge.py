@@ -241,9 +241,10 @@ class HostBridge(wiring.Component):
             with m.Default():
                 m.d.comb += chunk_count.eq(1)
         m.d.comb += [
-            returns.expect.eq(Mux(read_sent, chunk_count, Mux(self.reserve, self.reserve_count, 0))),
-            returns.expect_window.eq(self.window_taken),
-        ]
+            returns.expecting.eq(read_sent | self.reserve),
+            returns.expect.eq(Mux(self.reserve, self.reserve_count, chunk_count)),  # never both
+            returns.expect_window.eq(use_window),
+        ]  # fmt: skip
         with m.If(self.reset):
             m.d.sync += self.stray.eq(0)
         with m.Else():

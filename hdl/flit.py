@@ -38,7 +38,8 @@ def payload_layouts(config: ChipConfig) -> dict[str, data.StructLayout]:
 
     ``spike``: spikes of channels ``group * lanes + bit`` at feature-map position (y, x) of edge ``edge``.
     ``memory``: chunk number ``chunk`` of the word at ``addr``; they come in order, and ``last`` marks the last one.
-    ``readout``: chunk number ``chunk`` of the word at ``addr`` of memory ``mem`` in tile (src_y, src_x).
+    ``readout``: chunk number ``chunk`` of the word at ``addr`` of memory ``mem`` in tile (src_y, src_x). What both have
+    lies at one place, which saves multiplexers.
     """
     side, xb, yb = bits_for(config.map_side - 1), bits_for(config.cols - 1), bits_for(config.rows - 1)
     addr = address_bits(config)
@@ -48,11 +49,11 @@ def payload_layouts(config: ChipConfig) -> dict[str, data.StructLayout]:
             "group": bits_for(config.map_groups - 1), "mask": config.lanes,
         }),
         "memory": data.StructLayout({
-            "mem": Memory, "addr": addr, "chunk": chunk_bits(config), "last": 1, "data": config.data_bits,
+            "mem": Memory, "addr": addr, "chunk": chunk_bits(config), "data": config.data_bits, "last": 1,
         }),
         "readout": data.StructLayout({
-            "src_y": yb, "src_x": xb, "mem": Memory, "addr": addr,
-            "chunk": chunk_bits(config), "data": config.data_bits,
+            "mem": Memory, "addr": addr, "chunk": chunk_bits(config), "data": config.data_bits,
+            "src_y": yb, "src_x": xb,
         }),
     }  # fmt: skip
 

@@ -92,10 +92,15 @@ class HostTile(wiring.Component):
         connect(m, bridge.flit_o, router.i_local)
         connect(m, flipped(self.i), bridge.i)
         connect(m, bridge.o, flipped(self.o))
-        for name in ("state", "sample_open", "sample_take", "reserve", "reserve_count", "fresh", "reset"):
+        for name in ("state", "sample_open", "sample_take", "reserve_count", "fresh", "reset"):
             m.d.comb += getattr(bridge, name).eq(getattr(sequencer, name))
-        for name in ("sample_pending", "readout_free", "readout_missing", "stray", "complaint"):
+        for name in ("sample_pending", "readout_free", "readout_missing", "stray"):
             m.d.comb += getattr(sequencer, name).eq(getattr(bridge, name))
+
+        # Neither is urgent, and both end long paths.
+        m.d.sync += [
+            bridge.reserve.eq(sequencer.reserve & ~sequencer.fresh), sequencer.complaint.eq(bridge.complaint),
+        ]  # fmt: skip
 
         # The registers: the bus goes first, and never twice in a row, so the stream's accesses get their turn.
         m.submodules.guard = guard = ProgramGuard(self.config)

@@ -26,7 +26,7 @@ ADDEND_AT = 5
 """Cycles from an operand to its addend."""
 MEMBRANE_AT = 7
 """Cycles from an operand to the membrane that results."""
-VALUE_AT = 9
+VALUE_AT = 10
 """Cycles from an operand to the requantized value that results."""
 
 LIMB = 17  # unsigned bits that a signed 18 x 18 multiplier takes
@@ -51,7 +51,7 @@ class NeuronLane(wiring.Component):
     integrate: bit; from the first operand to the last result of a row of neurons, integration or requantization.
     scaled, mult1, shift1, bias_in_sum, lo, hi, rot, truncate, drlo:
         As in :func:`hdl.program.CoreDescriptor`, constant likewise. Not scaled: the current is I.
-    current: I(t), the operand of integration, else 0 (cycle 0).
+    current: I(t), the operand of integration (cycle 0).
     membrane: V, the operand of requantization (cycle 0), and V(t-1), the addend of integration (cycle ADDEND_AT).
     from_zero: take that addend as 0 (cycle ADDEND_AT).
     mult, shift, bias: as in :func:`hdl.program.Requant` (cycle 0; of no effect in integration).
@@ -92,7 +92,7 @@ class NeuronLane(wiring.Component):
         mult = [Signal(unsigned(config.mult_bits), name=f"mult_{n}") for n in (1, 2)]
         shift = [Signal.like(self.shift, name=f"shift_{n}") for n in range(1, 4)]
         bias = [Signal(signed(config.bias_bits), name=f"bias_{n}") for n in range(1, 6)]
-        m.d.sync += operand.eq(self.current | Mux(integrate, 0, self.membrane))
+        m.d.sync += operand.eq(Mux(integrate, self.current, self.membrane))
         with m.If(integrate):
             m.d.sync += [
                 mult[0].eq(Mux(self.scaled, self.mult1, 1)),
@@ -168,14 +168,15 @@ class NeuronLane(wiring.Component):
         ]  # fmt: skip
         m.d.sync += clamped.eq(Mux(below, self.lo, Mux(above, self.hi, small)))
 
-        # 8: fewer spikes.
+        # 8, 9: fewer spikes.
         m.submodules.sparsify = sparsify = Sparsify(config)
         low = config.act_bits
         m.d.comb += [
             sparsify.a.eq(clamped), sparsify.hi.eq(self.hi), sparsify.rot.eq(self.rot),
             sparsify.truncate.eq(self.truncate), sparsify.drlo.eq(self.drlo),
         ]  # fmt: skip
-        m.d.sync += self.value.eq(Cat(sparsify.o, clamped[low:]))
+        others = Signal(bits - low)
+        m.d.sync += [others.eq(clamped[low:]), self.value.eq(Cat(sparsify.o, others))]
         return m
 
     @staticmethod

@@ -26,8 +26,9 @@ class ReturnPath(wiring.Component):
         Answers to GET; they overtake read-outs.
     o, o_last : stream of host words, bit
         ``o_last`` goes with the offered word: the last one of a sample's read-out or of an answer.
-    expect, expect_window : count, bit
-        That many flits are due from this cycle on; with ``expect_window`` they go to the read window, not to the host.
+    expecting, expect, expect_window : bit, count, bit
+        With ``expecting`` that many flits are due from this cycle on; with ``expect_window`` they go to the read
+        window, not to the host.
     missing, free : counts
         Flits that are due; unreserved entries of the queue.
     forget : bit
@@ -48,6 +49,7 @@ class ReturnPath(wiring.Component):
             "answer": In(stream.Signature(RegisterPayload())),
             "o": Out(stream.Signature(host_out_bits(config))),
             "o_last": Out(1),
+            "expecting": In(1),
             "expect": In(count),
             "expect_window": In(1),
             "missing": Out(count),
@@ -93,9 +95,9 @@ class ReturnPath(wiring.Component):
         with m.If(self.forget):
             m.d.sync += [missing.eq(0), to_window.eq(0)]
         with m.Else():
-            m.d.sync += missing.eq(missing + self.expect - arrived)
-            with m.If(self.expect != 0):
-                m.d.sync += to_window.eq(self.expect_window)
+            m.d.sync += missing.eq(missing - arrived)
+            with m.If(self.expecting):  # it comes late, after the sums
+                m.d.sync += [missing.eq(missing + self.expect - arrived), to_window.eq(self.expect_window)]
 
         # Registered, so that an offered word never changes while the host stalls.
         word = Signal(HostOut(config))

@@ -193,6 +193,11 @@ class Sequencer(wiring.Component):
             valid_next.eq(Cat(sample_in, valid) & stage_mask),
         ]
         last_valid = valid.bit_select(stages, 1)
+        # Of the next window, as far as it is known long before: whether the last stage will have a sample, or any will.
+        reads_next, more = Signal(), Signal()
+        m.d.sync += [
+            reads_next.eq(Cat(0, valid).bit_select(stages, 1)), more.eq((valid & (stage_mask >> 1)).any()),
+        ]  # fmt: skip
         step = Signal(range(config.time_steps + 1))
 
         def issue(op, **fields):
@@ -259,14 +264,14 @@ class Sequencer(wiring.Component):
                     m.d.sync += [sample_in.eq(1), state.eq(RunState.RUNNING)]
                     m.d.sync += phase.eq(Phase.WINDOW)
             with m.Case(Phase.WINDOW):  # decide what the next window holds
-                with m.If(valid_next == 0):
+                with m.If(~(more | sample_in)):
                     m.d.sync += [state.eq(RunState.WAITING), valid.eq(0)]
                     m.d.sync += phase.eq(Phase.WAIT)
                 with m.Elif(self.refusal != ErrorCode.NONE):
                     m.d.sync += fail(self.refusal)
                     m.d.sync += phase.eq(Phase.STOPPED)
-                with m.Elif(~valid_next.bit_select(stages, 1) | (self.readout_free >= readout_flits)):
-                    m.d.comb += self.reserve.eq(valid_next.bit_select(stages, 1))
+                with m.Elif(~reads_next | (self.readout_free >= readout_flits)):
+                    m.d.comb += self.reserve.eq(reads_next)
                     m.d.sync += [
                         valid.eq(valid_next),
                         taking.eq(sample_in),

@@ -10,7 +10,7 @@ __all__ = ["Sparsify"]
 
 
 class Sparsify(wiring.Component):
-    """Combinational: RoT or truncation, then DRLO, each bypassed by a parameter of 0. For unsigned activations only.
+    """RoT or truncation, then DRLO, each bypassed by a parameter of 0, in one cycle. For unsigned activations only.
 
     Parameters
     ----------
@@ -23,7 +23,7 @@ class Sparsify(wiring.Component):
     rot: k of eq. 22, ``min(((a + 2^(k-1)) >> k) << k, (hi >> k) << k)``; 0: off.
     truncate: ``(a >> k) << k`` instead.
     drlo: number of most significant spikes (set bits) to keep; 0: off.
-    o: the result.
+    o: the result, one cycle after ``a``.
     """
 
     def __init__(self, config: ChipConfig) -> None:
@@ -53,8 +53,8 @@ class Sparsify(wiring.Component):
             keep.eq(~(power - 1)),
             nearest.eq((self.a + Mux(self.truncate, 0, power >> 1)) & keep),
             largest.eq(self.hi & keep),
-            rounded.eq(Mux(self.rot == 0, self.a, Mux(nearest > largest, largest, nearest))),
         ]
+        m.d.sync += rounded.eq(Mux(self.rot == 0, self.a, Mux(nearest > largest, largest, nearest)))
 
         # A spike survives while fewer than `drlo` spikes precede it (step 0 is the most significant bit): bit n of
         # `few` says that n may precede, and every spike shifts it. Its begin is the same for all neurons of a core.

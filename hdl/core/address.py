@@ -146,8 +146,10 @@ class AddressSetup(wiring.Component):
         keep = [Signal(name=f"keep_{n}", init=1) for n in range(count + 1)]  # what leaves stage n continues to n + 1
         m.d.comb += [valid[0].eq(self.i.valid), self.i.ready.eq(ready[1])]
         for n in range(1, count + 1):
-            after = self.o.ready if n == count else ready[n + 1]
-            m.d.comb += [ready[n].eq(~valid[n] | after), go[n].eq(valid[n - 1] & ready[n] & keep[n - 1])]
+            m.d.comb += [
+                ready[n].eq(self.o.ready | ~Cat(valid[n:]).all()),
+                go[n].eq(valid[n - 1] & ready[n] & keep[n - 1]),
+            ]
             with m.If(ready[n]):
                 m.d.sync += valid[n].eq(valid[n - 1] & keep[n - 1])
         m.d.comb += self.busy.eq(Cat(valid[1:]).any())
@@ -208,6 +210,7 @@ class AddressSetup(wiring.Component):
         top = Signal.like(group_top)
         job4, job5, job = (Signal(Job(config), name=name) for name in ("job4", "job5", "job"))
         exist = Mux(edge3.depthwise & last, (1 << core.last_lanes) - 1, (1 << config.lanes) - 1)[: config.lanes]
+        existing = Signal(config.lanes)  # mask bits of existing neurons
         single = bits3[0] | edge3.depthwise if config.weight_ports == 2 else 0
         m.d.comb += keep[3].eq(y.hit & x.hit)
         with m.If(go[4]):
@@ -222,7 +225,7 @@ class AddressSetup(wiring.Component):
                 job4.single.eq(single),
                 job4.base.eq(edge3.weight_base), job4.row_shift.eq(Mux(edge3.depthwise, 0, edge3.row_shift)),
                 job4.mask.eq(bundle3.mask), job4.depthwise.eq(edge3.depthwise),
-                job4.reach.eq(popcount(bundle3.mask & exist)),
+                existing.eq(bundle3.mask & exist),
                 job4.signed.eq(edge3.signed), job4.shift.eq(edge3.shift),
             ]  # fmt: skip
 
@@ -231,7 +234,8 @@ class AddressSetup(wiring.Component):
         down, words_down = Signal(wb), Signal(nb)
         with m.If(go[5]):
             m.d.sync += [
-                job5.eq(job4), job5.groups.eq(top), job5.block.eq(by_g + by_ky + by_kx),
+                job5.eq(job4), job5.reach.eq(popcount(existing)), job5.groups.eq(top),
+                job5.block.eq(by_g + by_ky + by_kx),
                 job5.neuron.eq(by_row + by_column),
                 job5.block_column.eq(stride_x - top), job5.neuron_column.eq(-(core.groups + top)),
                 across.eq(job4.columns * stride_x), words_across.eq(job4.columns * core.groups),

@@ -162,6 +162,9 @@ class Core(wiring.Component):
             m.d.sync += [spare_held.eq(1), spare.eq(self.i.payload)]
 
         # Work.
+        # Nothing was under way in the cycle before; what has begun since but a flit reads no memory in this one.
+        calm, counted_now = Signal(), Signal()
+        m.d.sync += calm.eq(quiet & ~(passing | emit_wanted | emitter.busy))
         m.d.comb += [
             quiet.eq(~(held | spare_held | loader.en | membrane.adding | setup.busy | accumulator.busy)),
             emitter.start.eq(emit_wanted), emitter.plane.eq(plane), emitter.newest.eq(ring.newest),
@@ -169,7 +172,7 @@ class Core(wiring.Component):
             responder.words.eq(core.words), responder.out_words.eq(core.out_words),
             responder.y.eq(self.y), responder.x.eq(self.x),
             responder.part_y.eq(core.part_y), responder.part_x.eq(core.part_x),
-            responder.grant.eq(quiet & ~(passing | emit_wanted | emitter.busy)), responder.counted.eq(counters.taken),
+            responder.grant.eq(calm & ~held), responder.counted.eq(counted_now),
             accumulator.first.eq(first),
         ]  # fmt: skip
         m.d.comb += [
@@ -183,7 +186,8 @@ class Core(wiring.Component):
         connect_memories(m, config, storage, setup, accumulator, membrane, pool, ring, emitter, loader, responder)
         counted = Signal(config.counter_bits)  # all chunks of an answer come from one moment
         m.d.comb += [counters.address.eq(responder.address), responder.data.counter.eq(counted)]
-        with m.If(responder.port & responder.fresh):
+        m.d.sync += counted_now.eq(counters.taken)
+        with m.If(counters.taken & responder.fresh):
             m.d.sync += counted.eq(counters.value)
 
         # Flits to the network: one register. The responder and emission never meet but for answers, which may wait.

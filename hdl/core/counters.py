@@ -1,12 +1,14 @@
 """The counters that a core keeps for the host."""
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal
+from amaranth.hdl import Const, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from ..adders import select_add
 from ..config import ChipConfig, bits_for
 from ..memory import Ram
 from ..program import Counter
+from ..select import decoded, selected
 
 __all__ = ["Counters"]
 
@@ -14,8 +16,8 @@ __all__ = ["Counters"]
 class Counters(wiring.Component):
     """One number per :class:`hdl.program.Counter`, ``counter_bits`` wide, wrapping. Exact in every cycle.
 
-    The low bits of each are a register. A memory holds the high bits; its one adder visits the counters in turn, often
-    enough to see every change of a register's top bit.
+    Each has a small register. A memory holds the totals; its one adder visits the counters in turn, often enough that
+    no register is full, and adds what is there.
 
     Members
     -------
@@ -46,31 +48,38 @@ class Counters(wiring.Component):
     def elaborate(self, platform) -> Module:
         m = Module()
         number = bits_for(len(Counter) - 1)
-        # Between two visits a register counts less than half its range, so that its top bit falls at most once.
-        low_bits = max(self._widths.values()) + number + 1
-        lows = []
-        for counter in Counter:
-            low, added = Signal(low_bits, name=f"low_{counter.name.lower()}"), getattr(self, counter.name.lower())
-            m.d.sync += low.eq(low | added if counter is Counter.OVERFLOW else low + added)
+        period = 1 << number
+        # Visits: read the total, one cycle later write it with what the register has, which then begins anew.
+        m.submodules.totals = totals = Ram(shape=self.config.counter_bits, depth=period)
+        visit, visited = Signal(number), Signal(number)
+        clearing = Signal(range(period + 2), init=period + 1)  # visits that still find zero; in reset address 0 twice
+        recent = Signal(bits_for(period * ((1 << max(self._widths.values())) - 1)))
+        now = Signal(period)
+        m.d.comb += now.eq(decoded(visited, period))
+        found = []
+        for counter, width in self._widths.items():
+            name, added, visits = counter.name.lower(), getattr(self, counter.name.lower()), now[counter]
+            low = Signal(
+                1 if counter is Counter.OVERFLOW else bits_for(period * ((1 << width) - 1)), name=f"low_{name}"
+            )
+            if counter is Counter.OVERFLOW:  # a flag: it counts where there was none
+                m.d.sync += low.eq(added | (low & ~visits))
+                found.append((low & ~totals.r_data[0]) | (low & (clearing != 0)))
+            else:
+                m.d.sync += low.eq(select_add(m, platform, f"next_{name}", added, ~visits, low, Const(0, len(low))))
+                found.append(low)
             with m.If(self.clear):
                 m.d.sync += low.eq(0)
-            lows.append(low)
-
-        # Visits: read the high bits and the top bit as it was, one cycle later write them anew.
-        high_bits = self.config.counter_bits - low_bits
-        m.submodules.highs = highs = Ram(shape=high_bits + 1, depth=1 << number)
-        visit, visited = Signal(number), Signal(number)
-        clearing = Signal(range((1 << number) + 2), init=(1 << number) + 1)  # visits that still write zero
-        low, high = Signal(low_bits), Signal(high_bits)
+        total = select_add(
+            m, platform, "total", recent, clearing == 0, totals.r_data, Const(0, self.config.counter_bits)
+        )  # fmt: skip
         m.d.comb += [
-            low.eq(Array(lows)[visited]), high.eq(highs.r_data[1:] + (highs.r_data[0] & ~low[-1])),
-            highs.r_addr.eq(visit), highs.w_addr.eq(visited), highs.w_en.eq(1),
-            highs.w_data.eq(Cat(low[-1], Mux(clearing != 0, 0, high))),
-            self.taken.eq((visited == self.address) & (clearing == 0)), self.value.eq(Cat(low, high)),
+            recent.eq(selected(now, found)), totals.r_addr.eq(visit), totals.w_addr.eq(visited), totals.w_en.eq(1),
+            totals.w_data.eq(total), self.taken.eq((visited == self.address) & (clearing == 0)), self.value.eq(total),
         ]  # fmt: skip
         m.d.sync += [visit.eq(visit + 1), visited.eq(visit)]
         with m.If(self.clear):
-            m.d.sync += clearing.eq((1 << number) + 1)
+            m.d.sync += clearing.eq(period)
         with m.Elif(clearing != 0):
             m.d.sync += clearing.eq(clearing - 1)
         return m

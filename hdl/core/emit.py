@@ -38,6 +38,7 @@ class Emitter(wiring.Component):
     route_address, route : memory port
         Routes, one cycle of latency.
     o : stream of Flit
+        ``ready`` must not depend on ``valid``.
     busy : bit
     spikes : number
         Spikes of the word whose emission begins in this cycle.
@@ -88,9 +89,9 @@ class Emitter(wiring.Component):
         read_valid, read_at, read_ready = Signal(), Signal(place), Signal()
         m.d.comb += self.word_en.eq(read_ready)
         with m.If(choosing):
-            m.d.comb += next_age.eq(~begin & (age < core.ages))
+            m.d.comb += next_age.eq(age < core.ages)  # already for the choice after the walk
             m.d.sync += [
-                choosing.eq(next_age), walking.eq(begin), self.word_address.eq(base), left.eq(core.out_words),
+                choosing.eq(next_age & ~begin), walking.eq(begin), self.word_address.eq(base), left.eq(core.out_words),
                 here.eq(0), here.age.eq(age),
             ]  # fmt: skip
         with m.Elif(walking & read_ready):
@@ -100,7 +101,6 @@ class Emitter(wiring.Component):
                 with m.If(here.x + 1 >= core.out_width):
                     m.d.sync += [here.x.eq(0), here.y.eq(here.y + 1)]
             with m.If(left == 1):
-                m.d.comb += next_age.eq(1)
                 m.d.sync += [walking.eq(0), choosing.eq(1)]
 
         # 2: its spikes, in map coordinates.
@@ -139,8 +139,7 @@ class Emitter(wiring.Component):
                 & (route.age == scan_at.age) & in_phase[0] & in_phase[1]
             ),
             self.o.valid.eq(scan_valid & match),
-            step.eq(scan_valid & (~match | self.o.ready)),
-            last_route.eq((index + 1 >= core.routes) | (index == config.routes - 1)),
+            step.eq(scan_valid & self.o.ready),  # a route that does not match waits as well: the comparison is long
             scan_ready.eq(~scan_valid | (step & last_route)),
             self.route_address.eq(index_next),
             index_next.eq(index),
@@ -150,6 +149,11 @@ class Emitter(wiring.Component):
             with m.If(last_route):
                 m.d.comb += index_next.eq(0)
         m.d.sync += index.eq(index_next)
+        # Whether a route is the last one is known when it is due.
+        with m.If(~scan_valid | (step & last_route)):
+            m.d.sync += last_route.eq((core.routes <= 1) | (config.routes == 1))
+        with m.Elif(step):
+            m.d.sync += last_route.eq((index + 2 >= core.routes) | (index == config.routes - 2))
         with m.If(step & (index == 0)):
             m.d.comb += self.spikes.eq(popcount(scan_mask))
         flit = self.o.payload

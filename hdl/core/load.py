@@ -22,8 +22,6 @@ class Loader(wiring.Component):
         Of WRITE flits.
     en, mem, address : one write, for one cycle
         Of the word that :meth:`word` gives. Only for a writable memory and an existing address.
-    announced, announced_address : bit, number
-        A word for PARTIAL is written in the next cycle.
     rejected : bit
         One cycle per flit for another memory or address, or out of turn: such a one changes nothing.
     """
@@ -38,8 +36,6 @@ class Loader(wiring.Component):
             "en": Out(1),
             "mem": Out(Memory),
             "address": Out(address_bits(config)),
-            "announced": Out(1),
-            "announced_address": Out(address_bits(config)),
             "rejected": Out(1),
         })  # fmt: skip
 
@@ -66,8 +62,6 @@ class Loader(wiring.Component):
         )
         m.d.comb += [
             self.rejected.eq(self.i.valid & ~sound),
-            self.announced.eq(self.i.valid & sound & chunk.last & (chunk.mem == Memory.PARTIAL)),
-            self.announced_address.eq(chunk.addr),
         ]
         m.d.sync += self.en.eq(self.i.valid & sound & chunk.last)
         with m.If(self.i.valid):

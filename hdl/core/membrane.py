@@ -53,7 +53,7 @@ class MembranePass(wiring.Component):
     back : address
         First word of the slot that requantized activations go to.
     isum_address, isum_select, current : memory port
-        Reads a word of I and selects a sub-word of what was read, or 0: one cycle of latency.
+        Reads a word of I, and a cycle later selects a sub-word of what was read, or 0: two cycles of latency in all.
     address, membrane : memory port
         Reads sub-words of V, one cycle of latency.
     requant_address, requant : memory port
@@ -62,8 +62,8 @@ class MembranePass(wiring.Component):
         Writes a word of I to zero.
     write_en, write_address, write : memory port
         Writes a sub-word of V.
-    act_en, act_address, act_write : memory port
-        Writes activations: one enable per sub-word, which all get the same data.
+    act_en, act_all, act_sub, act_address, act_write : memory port
+        Writes activations of a sub-word, or with ``act_all`` the same ones to all.
     add_read, add_address, add, part : bit, address, bit, membranes (only where ``parts`` exceeds 1)
         ``add_read`` reads the sub-word of V at ``add_address``, ``add`` a cycle later adds ``part``. Not while a pass
         is ``busy`` or starts.
@@ -99,7 +99,9 @@ class MembranePass(wiring.Component):
             "write_en": Out(1),
             "write_address": Out(vb),
             "write": Out(Partials(config)),
-            "act_en": Out(config.requant_subwords),
+            "act_en": Out(1),
+            "act_all": Out(1),
+            "act_sub": Out(max(1, sub_bits(config))),
             "act_address": Out(act_bits(config)),
             "act_write": Out(data.ArrayLayout(config.act_bits, config.requant_lanes)),
             **partials,
@@ -117,6 +119,7 @@ class MembranePass(wiring.Component):
         walking, kind, from_zero = Signal(), Signal(Pass), Signal()
         at = Signal(max(vb, act_bits(config)))
         left, group = Signal.like(core.words), Signal(bits_for(config.group_words))
+        constants = Signal.like(self.requant_address)
         sub, word, last_sub, last = at[:sb], at[sb:vb], Signal(), Signal()
         m.d.comb += [
             last_sub.eq(sub == subwords - 1),
@@ -126,25 +129,26 @@ class MembranePass(wiring.Component):
             m.d.sync += [
                 kind.eq(self.kind), from_zero.eq(self.from_zero),
                 walking.eq((self.kind == Pass.CLEAR) | (core.words != 0)), at.eq(0),
-                left.eq(core.words), group.eq(core.groups), self.requant_address.eq(0),
+                left.eq(core.words), group.eq(core.groups), constants.eq(0),
             ]  # fmt: skip
         with m.Elif(walking):
-            m.d.sync += [walking.eq(~last), at.eq(at + 1), self.requant_address.eq(self.requant_address + 1)]
+            m.d.sync += [walking.eq(~last), at.eq(at + 1), constants.eq(constants + 1)]
             with m.If(last_sub):
                 m.d.sync += [left.eq(left - 1), group.eq(group - 1)]
                 with m.If(group <= 1):
-                    m.d.sync += [group.eq(core.groups), self.requant_address.eq(0)]
+                    m.d.sync += [group.eq(core.groups), constants.eq(0)]
         m.d.comb += self.isum_address.eq(word)
+        m.d.sync += self.requant_address.eq(constants)
 
-        # Where the neurons of each pipeline stage are. Operands come from the memories in stage 1.
+        # Where the neurons of each pipeline stage are. Operands are there in stage 2: I is read first.
         place = data.StructLayout({"valid": 1, "at": vb})
-        stage = [Signal(place, name=f"stage_{n}") for n in range(VALUE_AT + 2)]
+        stage = [Signal(place, name=f"stage_{n}") for n in range(VALUE_AT + 3)]
         m.d.comb += [stage[0].valid.eq(walking & (kind != Pass.CLEAR)), stage[0].at.eq(at)]
         m.d.sync += [b.eq(a) for a, b in pairwise(stage)]
         m.d.comb += self.busy.eq(walking | Cat(s.valid for s in stage).any())
         integrating = kind == Pass.INTEGRATE
-        addend_read, membrane_out, value_out = stage[ADDEND_AT], stage[MEMBRANE_AT + 1], stage[VALUE_AT + 1]
-        m.d.comb += self.address.eq(Mux(integrating, addend_read.at, stage[0].at))
+        addend_read, membrane_out, value_out = stage[ADDEND_AT + 1], stage[MEMBRANE_AT + 2], stage[VALUE_AT + 2]
+        m.d.comb += self.address.eq(Mux(integrating, addend_read.at, stage[1].at))
         m.d.sync += self.isum_select.eq((stage[0].valid & integrating) << sub)
 
         # A sum enters where integration has its addend.
@@ -179,6 +183,7 @@ class MembranePass(wiring.Component):
 
         # Results.
         m.d.comb += [
+            self.act_sub.eq(value_out.at[:sb]),
             self.isum_clear.eq(stage[1].valid & integrating & (stage[1].at[:sb] == subwords - 1)),
             self.isum_clear_address.eq(stage[1].at[sb:]),
             self.write_en.eq((membrane_out.valid & integrating) | summed.valid),
@@ -190,12 +195,12 @@ class MembranePass(wiring.Component):
                 m.d.comb += [self.write_en.eq(keeps), self.write_address.eq(value_out.at)]
                 m.d.comb += [self.write[n].eq(value) for n, value in enumerate(values)]
                 with m.If(~core.pool):
-                    m.d.comb += self.act_en.eq(1 << value_out.at[:sb])
+                    m.d.comb += self.act_en.eq(1)
             m.d.comb += self.act_address.eq(self.back + value_out.at[sb:])
         with m.If(walking & (kind == Pass.CLEAR)):
             m.d.comb += [
                 self.isum_clear.eq(1), self.isum_clear_address.eq(word),
                 self.write_en.eq(1), self.write_address.eq(at), self.write.eq(0),
-                self.act_en.eq((1 << subwords) - 1), self.act_address.eq(at), self.act_write.eq(0),
+                self.act_en.eq(1), self.act_all.eq(1), self.act_address.eq(at), self.act_write.eq(0),
             ]  # fmt: skip
         return m

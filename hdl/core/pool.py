@@ -38,7 +38,7 @@ class _Axis:
 class PoolPass(wiring.Component):
     """Walks the windows, one sub-word of V per cycle: ``pool_kernel``^2 cycles for a sub-word of the result.
 
-    All addresses come from adders: kernel column, kernel row, sub-word (of all groups), window column, window row.
+    The order is kernel column, kernel row, sub-word (of all groups), window column, window row.
 
     Members
     -------
@@ -50,8 +50,8 @@ class PoolPass(wiring.Component):
         First word of the slot that results go to.
     address, membrane : memory port
         Reads sub-words of V, one cycle of latency.
-    act_en, act_address, act_write : memory port
-        Writes activations: one enable per sub-word, which all get the same data.
+    act_en, act_sub, act_address, act_write : memory port
+        Writes activations of a sub-word.
     busy : bit
     """
 
@@ -63,7 +63,8 @@ class PoolPass(wiring.Component):
             "back": In(act_bits(config)),
             "address": Out(membrane_address_bits(config)),
             "membrane": In(Partials(config)),
-            "act_en": Out(config.requant_subwords),
+            "act_en": Out(1),
+            "act_sub": Out(max(1, sub_bits(config))),
             "act_address": Out(act_bits(config)),
             "act_write": Out(data.ArrayLayout(config.act_bits, config.requant_lanes)),
             "busy": Out(1),
@@ -74,83 +75,71 @@ class PoolPass(wiring.Component):
         config, core = self.config, self.core
         vb, sb = membrane_address_bits(config), sub_bits(config)
         y, x = _Axis(m, config, "y", core.height), _Axis(m, config, "x", core.width)
-        kernel_end, stride = Signal(range(MAX_POOL_KERNEL)), core.pool_stride_log2
+        # Constant since several cycles. One row or column on is that many sub-words.
+        kernel_end, stride = Signal(range(MAX_POOL_KERNEL)), Signal(1 << len(core.pool_stride_log2))
+        column, row, last_of_column = Signal(vb), Signal(vb), Signal(vb)
+        m.d.sync += [
+            kernel_end.eq(core.pool_kernel - 1), stride.eq(1 << core.pool_stride_log2), column.eq(core.groups << sb),
+            row.eq(core.width * column), last_of_column.eq(column - 1),
+        ]  # fmt: skip
 
-        # Addresses may wrap where a position is outside; such a one is not read. One row or column on is that many
-        # sub-words; the padding's part of the first address is subtracted once.
-        column, row, first = Signal(vb), Signal(vb), Signal(vb)
-        m.d.comb += kernel_end.eq(core.pool_kernel - 1)
-        m.d.comb += column.eq(core.groups << sb)
-        m.d.sync += [row.eq(core.width * core.groups << sb), first.eq(-(core.pool_y * row + core.pool_x * column))]
-
-        # Where the walk stands: the window row's first window, this window, its sub-word, and the kernel's row in it.
+        # Where the walk stands: a neuron, of its sub-words one.
         walking = Signal()
-        at_row, at_window, at_sub, at_line, at = (
-            Signal(vb, name=f"at_{n}") for n in ("row", "window", "sub", "line", "")
-        )
         sub, left, columns = Signal(vb), Signal.like(core.out_words), Signal.like(core.out_width)
         word = Signal(act_bits(config))
         last_x, last_y, last_sub, last_group = (Signal(name=f"last_{n}") for n in ("x", "y", "sub", "group"))
         m.d.comb += [
             last_x.eq(x.offset == kernel_end), last_y.eq(last_x & (y.offset == kernel_end)),
             last_sub.eq(last_y & (sub[:sb] == config.requant_subwords - 1)),
-            last_group.eq(last_y & (sub + 1 == column)),
-            self.address.eq(at),
-        ]  # fmt: skip
-
-        def go(address):
-            return [a.eq(address) for a in (at_sub, at_line, at)]
-
-        next_sub, next_line, next_window, next_row = (
-            Signal(vb, name=f"next_{n}") for n in ("sub", "line", "window", "row")
-        )
-        m.d.comb += [
-            next_line.eq(at_line + row), next_sub.eq(at_sub + 1),
-            next_window.eq(at_window + (column << stride)), next_row.eq(at_row + (row << stride)),
+            last_group.eq(last_y & (sub == last_of_column)),
         ]  # fmt: skip
         with m.If(self.start & ~self.busy):
             m.d.sync += [
                 walking.eq(core.out_words != 0), sub.eq(0), left.eq(core.out_words), columns.eq(core.out_width),
-                word.eq(self.back), at_row.eq(first), at_window.eq(first), *go(first),
-                *y.go(-core.pool_y), *x.go(-core.pool_x),
+                word.eq(self.back), *y.go(-core.pool_y), *x.go(-core.pool_x),
             ]  # fmt: skip
         with m.Elif(walking):
-            m.d.sync += [at.eq(at + column), *x.step()]
+            m.d.sync += x.step()
             with m.If(last_x):
-                m.d.sync += [at_line.eq(next_line), at.eq(next_line), *x.back(), *y.step()]
+                m.d.sync += [*x.back(), *y.step()]
             with m.If(last_y):
-                m.d.sync += [sub.eq(sub + 1), *go(next_sub), *y.back()]
+                m.d.sync += [sub.eq(sub + 1), *y.back()]
             with m.If(last_sub):
                 m.d.sync += [word.eq(word + 1), left.eq(left - 1), walking.eq(left != 1)]
             with m.If(last_group):
-                m.d.sync += [sub.eq(0), columns.eq(columns - 1)]
+                m.d.sync += [sub.eq(0), columns.eq(columns - 1), *x.go(x.origin + stride)]
                 with m.If(columns == 1):
                     m.d.sync += [
-                        columns.eq(core.out_width), at_row.eq(next_row), at_window.eq(next_row), *go(next_row),
-                        *y.go(y.origin + (1 << stride)), *x.go(-core.pool_x),
+                        columns.eq(core.out_width), *y.go(y.origin + stride), *x.go(-core.pool_x),
                     ]  # fmt: skip
-                with m.Else():
-                    m.d.sync += [at_window.eq(next_window), *go(next_window), *x.go(x.origin + (1 << stride))]
 
-        # 1: memory. 2: the value, 0 outside. 3: the largest so far.
+        # 1: products. 2: the address, which may wrap where the neuron is outside; such a one is not looked at.
+        rows_down, columns_right, sub_later = Signal(vb), Signal(vb), Signal(vb)
+        m.d.sync += [
+            rows_down.eq(y.here * row), columns_right.eq(x.here * column), sub_later.eq(sub),
+            self.address.eq(rows_down + columns_right + sub_later),
+        ]  # fmt: skip
+
+        # 3: memory. 4: the value, 0 outside. 5: the largest so far.
         place = data.StructLayout(
             {"valid": 1, "first": 1, "last": 1, "inside": 1, "word": act_bits(config), "sub": max(1, sb)}
         )
-        stage = [Signal(place, name=f"stage_{n}") for n in range(4)]
+        stage = [Signal(place, name=f"stage_{n}") for n in range(6)]
         m.d.comb += [
             stage[0].valid.eq(walking), stage[0].first.eq((x.offset == 0) & (y.offset == 0)), stage[0].last.eq(last_y),
             stage[0].inside.eq(x.inside & y.inside), stage[0].word.eq(word), stage[0].sub.eq(sub[:sb]),
         ]  # fmt: skip
-        for n in range(1, 4):
+        for n in range(1, 6):
             m.d.sync += stage[n].eq(stage[n - 1])
         for n in range(config.requant_lanes):
             value, best = (Signal(config.act_bits, name=f"{s}_{n}") for s in ("value", "best"))
-            m.d.sync += value.eq(Mux(stage[1].inside, self.membrane[n][: config.act_bits], 0))
-            with m.If(stage[2].first | (value > best)):
+            m.d.sync += value.eq(Mux(stage[3].inside, self.membrane[n][: config.act_bits], 0))
+            with m.If(stage[4].first | (value > best)):
                 m.d.sync += best.eq(value)
             m.d.comb += self.act_write[n].eq(best)
         m.d.comb += [
-            self.act_en.eq((stage[3].valid & stage[3].last) << stage[3].sub), self.act_address.eq(stage[3].word),
+            self.act_en.eq(stage[5].valid & stage[5].last), self.act_sub.eq(stage[5].sub),
+            self.act_address.eq(stage[5].word),
             self.busy.eq(Cat(s.valid for s in stage).any()),
         ]  # fmt: skip
         return m

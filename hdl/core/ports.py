@@ -4,6 +4,7 @@ from amaranth.hdl import Cat, Module, Mux
 
 from ..config import ChipConfig
 from ..program import WRITABLE, Memory
+from ..select import decoded
 from .respond import Task
 from .storage import sub_bits
 
@@ -34,12 +35,12 @@ def _connect_reads(m, config, storage, setup, accumulator, membrane, pool, ring,
         storage.isum_address.eq(
             Mux(asked, where, Mux(membrane.busy, membrane.isum_address, accumulator.read_address))
         ),
-        storage.isum_select.eq(membrane.isum_select | responder.isum_select),
+        accumulator.select.eq(membrane.isum_select | responder.isum_select),
         storage.membrane_address.eq(Mux(pool.busy, pool.address, membrane.address)),
         storage.act_address.eq(emitter.word_address), storage.act_en.eq(emitter.word_en),
         setup.edge.eq(storage.edge_read), emitter.route.eq(storage.route_read),
         membrane.requant.eq(storage.requant_read), accumulator.weight[0].eq(storage.weight_read),
-        accumulator.read.eq(storage.isum_read), membrane.current.eq(storage.isum_part),
+        accumulator.read.eq(storage.isum_read), membrane.current.eq(accumulator.part),
         membrane.membrane.eq(storage.membrane_read), pool.membrane.eq(storage.membrane_read),
         emitter.word.eq(storage.act_read), responder.data.core.eq(storage.core),
     ]  # fmt: skip
@@ -57,7 +58,7 @@ def _connect_reads(m, config, storage, setup, accumulator, membrane, pool, ring,
         m.d.comb += [storage.act_en.eq(~responder.hold), storage.membrane_en.eq(~responder.hold)]
     for memory in storage.MEMORIES:
         name = memory.name.lower()
-        read = storage.isum_part if memory is Memory.ISUM else getattr(storage, f"{name}_read")
+        read = accumulator.part if memory is Memory.ISUM else getattr(storage, f"{name}_read")
         m.d.comb += getattr(responder.data, name).eq(read)
 
 
@@ -75,9 +76,9 @@ def _connect_writes(m, config, storage, accumulator, membrane, pool, ring, loade
             m.d.comb += getattr(storage, f"{name}_write_address").eq(loader.address)
     if config.parts > 1:
         m.d.comb += [
-            membrane.add_read.eq(loader.announced), membrane.add_address.eq(loader.announced_address),
-            membrane.add.eq(loader.en & (loader.mem == Memory.PARTIAL)), membrane.part.eq(loader.word(Memory.PARTIAL)),
+            membrane.add_read.eq(loader.en & (loader.mem == Memory.PARTIAL)), membrane.add_address.eq(loader.address),
         ]  # fmt: skip
+        m.d.sync += [membrane.add.eq(membrane.add_read), membrane.part.eq(loader.word(Memory.PARTIAL))]
     subwords = config.requant_subwords
     with m.If(loader.en & (loader.mem == Memory.ACT)):
         m.d.comb += [
@@ -85,8 +86,12 @@ def _connect_writes(m, config, storage, accumulator, membrane, pool, ring, loade
         ]  # fmt: skip
     with m.Else():
         source = pool.busy
+        part = decoded(Mux(source, pool.act_sub, membrane.act_sub), subwords)
         m.d.comb += [
-            storage.act_write_en.eq(Mux(source, pool.act_en, membrane.act_en)),
+            storage.act_write_en.eq(
+                (part | membrane.act_all.replicate(subwords))
+                & Mux(source, pool.act_en, membrane.act_en).replicate(subwords)
+            ),
             storage.act_write_address.eq(Mux(source, pool.act_address, membrane.act_address)),
             storage.act_write.eq(
                 Mux(source, pool.act_write.as_value(), membrane.act_write.as_value()).replicate(subwords)

@@ -1,16 +1,18 @@
 """Memory words as flits: answers to READ, read-outs to the host, and partial sums to another core."""
 
 from collections.abc import Iterable
+from functools import reduce
+from operator import or_
 from typing import TYPE_CHECKING
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..config import ChipConfig, bits_for
 from ..flit import Flit, FlitKind
 from ..program import Memory, Readout, address_bits, chunk_bits, chunks_of, memory_depths, memory_layouts
-from ..select import decoded, selected
+from ..select import decoded
 from .storage import sub_bits
 
 if TYPE_CHECKING:  # Amaranth has no type stubs; its enumerations look like the standard library's
@@ -56,7 +58,7 @@ class Responder(wiring.Component):
     grant : bit
         All memory ports are free for an answer. Other tasks do not wait for it.
     counted : bit
-        The counter at ``address`` is there, for an answer's first chunk.
+        The counter at ``address`` was there in the cycle before, for an answer's first chunk.
     task : Task
     port : bit
         Reads in this cycle: an answer all memories, at ``address``, where there are sub-words at ``sub``; a read-out
@@ -67,9 +69,9 @@ class Responder(wiring.Component):
         A read-out or PARTIAL is under way; its memory must keep what it has read.
     address, sub : numbers
     isum_select : bits
-        Sub-word of I that is looked at now.
+        Sub-word of I to look at now.
     data : one member per memory
-        Words in the cycle after ``port``; of ISUM and MEMBRANE the sub-word.
+        Words in the cycle after ``port``; of ISUM and MEMBRANE the sub-word, and ISUM's a cycle later still.
     o : stream of Flit
     busy : bit
     """
@@ -142,6 +144,8 @@ class Responder(wiring.Component):
         readout, partial = Signal(), Signal()
         m.d.sync += [readout.eq(readout | self.readout), partial.eq(partial | self.partial)]
         active, mem, exists = Signal(), Signal(Memory), Signal()
+        settled = Signal()  # `address` is what it was
+        m.d.sync += settled.eq(active)
         left = Signal(max(len(self.words), len(self.out_words)))
         piece, chunk = Signal(chunk_bits(config)), Signal(chunk_bits(config))
         piece_end, by_parts = Signal(chunk_bits(config)), Signal()
@@ -162,14 +166,13 @@ class Responder(wiring.Component):
             "sub": len(self.sub), "last": 1, "end": 1,
         })  # fmt: skip
         stage = [Signal(tag, name=f"stage_{n}") for n in range(4)]
-        go, empty, answering = Signal(), Signal(), Signal()
+        go, empty, answering, known = Signal(), Signal(), Signal(), Signal()
         m.d.comb += [
             go.eq(~stage[3].valid | self.o.ready), empty.eq(~Cat(s.valid for s in stage[1:]).any()),
             answering.eq(self.task == Task.ANSWER),
             self.fresh.eq(chunk == 0),
-            self.port.eq(active & Mux(
-                answering, empty & self.grant & ((mem != Memory.COUNTER) | ~exists | ~self.fresh | self.counted), go,
-            )),
+            known.eq((mem != Memory.COUNTER) | ~exists | ~self.fresh | (self.counted & settled)),
+            self.port.eq(active & Mux(answering, empty & self.grant & known, go)),
             self.bulk.eq(~answering & (active | ~empty)), self.hold.eq(self.bulk & ~go),
         ]  # fmt: skip
         with m.If(~active & empty):
@@ -217,15 +220,27 @@ class Responder(wiring.Component):
         select, mem_select = Signal(max(pieces.values())), Signal(len(pieces))
         m.d.sync += mem_select.eq(Cat(exists & sent for sent in self._sent_by(mem, pieces)))  # long before a word is
         cuts, part = [], Signal(width)
+        for index, (memory, count) in enumerate(pieces.items()):
+            for n in range(count):
+                cut, word = Signal(width, name=f"cut_{memory.name.lower()}_{n}"), self.data[memory.name.lower()]
+                piece_of_word, chosen = Value.cast(word).word_select(n, width), mem_select[index] & select[n]
+                cuts.append(cut)
+                if memory is Memory.ISUM:  # a cycle late, so its selection is late, too
+                    late = Signal(name=f"late_{n}")
+                    with m.If(go):
+                        m.d.sync += late.eq(chosen)
+                    m.d.comb += cut.eq(Mux(late, piece_of_word, 0))
+                    continue
+                # The register's reset selects: no logic, where else there is a table for two bits.
+                with m.If(go & ~chosen):
+                    m.d.sync += cut.eq(0)
+                with m.Elif(go):
+                    m.d.sync += cut.eq(piece_of_word)
         with m.If(go):
-            m.d.sync += select.eq(decoded(piece, len(select)))
-            m.d.sync += self.isum_select.eq((self.port & (mem == Memory.ISUM)) << self.sub)
-            for memory, count in pieces.items():
-                word = Signal(count * width, name=f"word_{memory.name.lower()}")
-                cuts.append(Signal(width, name=f"cut_{memory.name.lower()}"))
-                m.d.comb += word.eq(self.data[memory.name.lower()])
-                m.d.sync += cuts[-1].eq(selected(select, [word.word_select(n, width) for n in range(count)]))
-            m.d.sync += part.eq(selected(mem_select, cuts))
+            m.d.sync += [
+                select.eq(decoded(piece, len(select))),
+                self.isum_select.eq((self.port & (mem == Memory.ISUM)) << self.sub), part.eq(reduce(or_, cuts)),
+            ]  # fmt: skip
 
         # The flit.
         flit, sent = self.o.payload, stage[3]

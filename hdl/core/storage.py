@@ -1,13 +1,12 @@
 """The memories of a core, and who has their ports."""
 
-from amaranth.hdl import Cat, Module, Mux, signed
-from amaranth.lib import data, wiring
+from amaranth.hdl import Module, Mux
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ..config import ChipConfig, bits_for
 from ..memory import Ram, RamTwoRead
 from ..program import CoreDescriptor, ISums, Memory, Partials, memory_depths, memory_layouts
-from ..select import selected
 
 __all__ = ["Storage", "membrane_address_bits", "sub_bits"]
 
@@ -27,10 +26,9 @@ class Storage(wiring.Component):
     ``_en`` is low) and one write port (``<memory>_write_en``, ``_write_address``, ``_write``), except the core
     descriptor, a register (``core``). Activations have one write enable per ``requant_lanes`` lanes.
 
-    V is stored by sub-words of ``requant_lanes`` neurons. ``isum_part`` is the sub-word of what I's port has read
-    whose bit ``isum_select`` has, or 0. What a read gives of parts that are written in the same cycle is unknown. With
-    two ``weight_ports`` the weights have a second read port (``weight_b_address``, ``weight_b_read``), and a write of
-    them takes the place of the first one's read.
+    V is stored by sub-words of ``requant_lanes`` neurons. What a read gives of parts that are written in the same cycle
+    is unknown. With two ``weight_ports`` the weights have a second read port (``weight_b_address``, ``weight_b_read``),
+    and a write of them takes the place of the first one's read.
     """
 
     MEMORIES = (
@@ -44,13 +42,10 @@ class Storage(wiring.Component):
         depths = memory_depths(config) | {
             Memory.ACT: config.act_words, Memory.MEMBRANE: config.neuron_words * config.requant_subwords,
         }  # fmt: skip
-        part = data.ArrayLayout(signed(config.isum_bits), config.requant_lanes)
         members = {
             "core": Out(CoreDescriptor(config)),
             "core_write_en": In(1),
             "core_write": In(CoreDescriptor(config)),
-            "isum_select": In(config.requant_subwords),
-            "isum_part": Out(part),
         }
         self._depths = {}
         for memory in self.MEMORIES:
@@ -74,7 +69,7 @@ class Storage(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        subwords, width = self.config.requant_subwords, self.config.requant_lanes
+        subwords = self.config.requant_subwords
         with m.If(self.core_write_en):
             m.d.sync += self.core.eq(self.core_write)
         for memory in self.MEMORIES:
@@ -99,6 +94,4 @@ class Storage(wiring.Component):
                 ram.r_en.eq(getattr(self, f"{name}_en")),
                 getattr(self, f"{name}_read").eq(ram.r_data),
             ]  # fmt: skip
-        currents = [Cat(self.isum_read[s * width + n] for n in range(width)) for s in range(subwords)]
-        m.d.comb += self.isum_part.as_value().eq(selected(self.isum_select, currents))
         return m

@@ -15,7 +15,7 @@ from .yosys import Cells, Synthesis, synthesize
 __all__ = ["CORE", "KEPT", "ROUTER", "FpgaBuild", "build"]
 
 CORE, ROUTER = f"{TILE_MODULE}.neurons", f"{TILE_MODULE}.router"
-KEPT = (CORE, ROUTER, f"{CHIP_MODULE}.host")
+KEPT = (CORE, ROUTER, f"{CHIP_MODULE}.host", f"{CHIP_MODULE}.host.router")
 """Modules that synthesis keeps apart: smaller than flattened together, and each has its own figures."""
 
 

@@ -11,6 +11,8 @@ from typing import Any, Literal
 from sdann.errors import SdannError, ToolMissingError
 from sim.process import run_logged
 
+from .ecp5 import ECP5_MODULES
+
 __all__ = ["Cells", "Family", "Synthesis", "require", "synthesize"]
 
 Family = Literal["ecp5", "xilinx"]
@@ -88,7 +90,22 @@ _COUNTED: dict[Family, dict[str, tuple[str, float]]] = {
 }  # fmt: skip
 """What each cell counts as."""
 
-_SYNTH = {"ecp5": "synth_ecp5", "xilinx": "synth_xilinx -family xc7"}
+_OWN: dict[Family, dict[str, str]] = {"ecp5": ECP5_MODULES, "xilinx": {}}
+"""What takes the place of a module of the design."""
+
+_SYNTH: dict[Family, tuple[str, ...]] = {
+    # `synth_ecp5` itself maps as if a wire took 300 ps: logic that is deep and needs no carry then stays deep.
+    "ecp5": (
+        "synth_ecp5 -nowidelut -top {top} -run begin:map_luts",
+        "techmap -map +/lattice/latches_map.v",
+        "abc9 -maxlut 4 -W 1000",
+        "clean",
+        "synth_ecp5 -nowidelut -top {top} -run map_cells:json",
+        "write_json netlist.json",
+    ),
+    "xilinx": ("synth_xilinx -family xc7 -top {top} -json netlist.json",),
+}
+"""Commands that map a design to the device."""
 
 
 def synthesize(
@@ -106,12 +123,16 @@ def synthesize(
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "design.v").write_text(verilog)
+    own = {name: text for name, text in _OWN[family].items() if re.search(rf"^module {name}\b", verilog, re.MULTILINE)}
+    (folder / "cells.v").write_text("\n".join(own.values()))
     lines = [
         "read_verilog design.v",
+        *(f"delete {name}" for name in own),
+        "read_verilog cells.v",
         f"hierarchy -top {top}",
         "proc",
         *(f"setattr -mod -set keep_hierarchy 1 {name}" for name in keep),
-        f"{_SYNTH[family]} -top {top} -json netlist.json",
+        *(command.format(top=top) for command in _SYNTH[family]),
         "tee -q -o stat.json stat -json",
         "write_verilog -noattr -noexpr netlist.v",
     ]

@@ -36,8 +36,9 @@ async def arrive(ctx, dut, addr: int, kind: FlitKind = FlitKind.READOUT) -> int:
 
 async def expect(ctx, dut, count: int) -> None:
     ctx.set(dut.expect, count)
+    ctx.set(dut.expecting, 1)
     await ctx.tick()
-    ctx.set(dut.expect, 0)
+    ctx.set(dut.expecting, 0)
 
 
 async def drain(ctx, dut) -> list[tuple[int, int]]:

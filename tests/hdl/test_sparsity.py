@@ -33,12 +33,13 @@ def mismatches(bits: int, values, wrong: int = 0, truncate: int = 0) -> int:
             ctx.set(dut.hi, hi)
             ctx.set(dut.rot, rot)
             ctx.set(dut.drlo, drlo)
-            await ctx.delay(1e-6)
+            await ctx.tick()
             want = expected(a, hi, rot, drlo, bits, truncate) ^ wrong
             if (got := ctx.get(dut.o)) != want:
                 found.append((a, hi, rot, drlo, got, want))
 
     sim = Simulator(dut)
+    sim.add_clock(1e-6)
     sim.add_testbench(bench)
     sim.run()
     assert wrong or not found, found[:3]
@@ -85,10 +86,11 @@ def test_figure_10():
             ctx.set(dut.a, 83)
             ctx.set(dut.rot, rot)
             ctx.set(dut.drlo, drlo)
-            await ctx.delay(1e-6)
+            await ctx.tick()
             seen.append(ctx.get(dut.o))
 
     sim = Simulator(dut)
+    sim.add_clock(1e-6)
     sim.add_testbench(bench)
     sim.run()
     assert seen == [84, 80, 83]

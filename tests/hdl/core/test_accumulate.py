@@ -84,7 +84,7 @@ def run(dut: Accumulator, seed: int, *, jobs: int, gaps: float) -> None:
     todo = [layout.const(draw(rng, config)) for _ in range(jobs)]
     for job in todo:
         expected.do(job)
-    found = {"sops": 0, "visits": 0, "cycles": 0}
+    found = {"sops": 0, "visits": 0, "cycles": 0, "steps": 0}
 
     async def bench(ctx) -> None:
         ctx.set(dut.core.last_lanes, LAST_LANES)
@@ -103,7 +103,8 @@ def run(dut: Accumulator, seed: int, *, jobs: int, gaps: float) -> None:
             ctx.set(dut.read, [value % span for value in word])
             for port, address in enumerate(ports):
                 ctx.set(dut.weight[port], weights[address])
-            assert write_en or not values.as_bits()
+            assert busy or found["steps"] == 0 or not values.as_bits()
+            found["steps"] += 1
             if write_en:
                 words[where] = [values[lane] for lane in range(config.lanes)]
             if offering and ready:
