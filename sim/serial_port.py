@@ -111,6 +111,8 @@ class SerialPort:
             if kind == ToHost.TAKEN:
                 self._under_way -= 1
                 del self._buffer[:1]
+            elif kind == ToHost.RESET:  # a late answer to one of several resets
+                del self._buffer[:1]
             elif kind == ToHost.WORD:
                 if len(self._buffer) <= self._out_bytes:
                     break

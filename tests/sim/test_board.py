@@ -17,7 +17,8 @@ from sdann.network_file import save_network
 from sim.toolchain import run_bench
 
 DIVISOR = 4
-TIME_OUT = 300.0
+TIME_OUT = 600.0
+QUIET = "120"  # a simulated board on a busy machine may take its time
 
 
 class Board:
@@ -59,7 +60,7 @@ class Board:
 
 def sdann_board(*arguments) -> tuple[int, dict, str]:
     done = subprocess.run(
-        [sys.executable, "-c", "from sdann.cli import main; main()", "board", *map(str, arguments), "--json"],
+        [sys.executable, "-c", "from sdann.cli import main; main()", "board", *map(str, arguments), "--json", "--quiet", QUIET],
         capture_output=True, text=True, timeout=TIME_OUT, check=False, env=os.environ,
     )  # fmt: skip
     return done.returncode, json.loads(done.stdout) if done.stdout else {}, done.stderr
