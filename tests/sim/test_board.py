@@ -60,7 +60,10 @@ class Board:
 
 def sdann_board(*arguments) -> tuple[int, dict, str]:
     done = subprocess.run(
-        [sys.executable, "-c", "from sdann.cli import main; main()", "board", *map(str, arguments), "--json", "--quiet", QUIET],
+        [
+            sys.executable, "-c", "from sdann.cli import main; main()", "board", "--json", "--quiet", QUIET,
+            *map(str, arguments),
+        ],
         capture_output=True, text=True, timeout=TIME_OUT, check=False, env=os.environ,
     )  # fmt: skip
     return done.returncode, json.loads(done.stdout) if done.stdout else {}, done.stderr
