@@ -183,7 +183,7 @@ class Core(wiring.Component):
             self.fault.eq(check.fault),
         ]  # fmt: skip
         connect(m, setup.o, accumulator.i)
-        connect_memories(m, config, storage, setup, accumulator, membrane, pool, ring, emitter, loader, responder)
+        connect_memories(m, config, storage, setup, accumulator, membrane, pool, ring, emitter, loader, responder, calm)
         counted = Signal(config.counter_bits)  # all chunks of an answer come from one moment
         m.d.comb += [counters.address.eq(responder.address), responder.data.counter.eq(counted)]
         m.d.sync += counted_now.eq(counters.taken)

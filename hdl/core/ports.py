@@ -12,23 +12,26 @@ __all__ = ["connect_memories"]
 
 
 def connect_memories(
-    m: Module, config: ChipConfig, storage, setup, accumulator, membrane, pool, ring, emitter, loader, responder
+    m: Module, config: ChipConfig, storage, setup, accumulator, membrane, pool, ring, emitter, loader, responder, calm
 ) -> None:
     """Connects every port to the block that works with the memory, by the rules of :class:`hdl.core.core.Core`.
 
     An answer to READ has all read ports for a cycle. A read-out has that of the activations or of V, a partial sum that
     of V, and nothing else wants it meanwhile.
     """
-    _connect_reads(m, config, storage, setup, accumulator, membrane, pool, ring, emitter, responder)
+    _connect_reads(m, config, storage, setup, accumulator, membrane, pool, ring, emitter, responder, calm)
     _connect_writes(m, config, storage, accumulator, membrane, pool, ring, loader)
 
 
-def _connect_reads(m, config, storage, setup, accumulator, membrane, pool, ring, emitter, responder) -> None:
+def _connect_reads(m, config, storage, setup, accumulator, membrane, pool, ring, emitter, responder, calm) -> None:
     answering = responder.task == Task.ANSWER
-    asked = responder.port & answering
+    # While calm nobody reads but a flit that has just come, and that one an edge. So an address may be there early.
+    early = responder.active & (~answering | calm)
+    asked = early & answering
     where = responder.address
     m.d.comb += [
-        storage.edge_address.eq(Mux(asked, where, setup.edge_address)), storage.edge_en.eq(asked | setup.edge_en),
+        storage.edge_address.eq(Mux(responder.port & answering, where, setup.edge_address)),
+        storage.edge_en.eq((responder.port & answering) | setup.edge_en),
         storage.route_address.eq(Mux(asked, where, emitter.route_address)),
         storage.requant_address.eq(Mux(asked, where, membrane.requant_address)),
         storage.weight_address.eq(Mux(asked, where, accumulator.weight_address[0])),
@@ -49,7 +52,7 @@ def _connect_reads(m, config, storage, setup, accumulator, membrane, pool, ring,
             storage.weight_b_address.eq(accumulator.weight_address[1]),
             accumulator.weight[1].eq(storage.weight_b_read),
         ]
-    with m.If(responder.port):
+    with m.If(early):
         m.d.comb += [
             storage.membrane_address.eq(Cat(responder.sub[: sub_bits(config)], where)),
             storage.act_address.eq(Mux(answering, ring.back, ring.newest) + where),

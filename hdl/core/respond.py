@@ -60,6 +60,8 @@ class Responder(wiring.Component):
     counted : bit
         The counter at ``address`` was there in the cycle before, for an answer's first chunk.
     task : Task
+    active : bit
+        ``address`` and ``sub`` are of a read to come.
     port : bit
         Reads in this cycle: an answer all memories, at ``address``, where there are sub-words at ``sub``; a read-out
         the newest activations or V, PARTIAL V.
@@ -99,6 +101,7 @@ class Responder(wiring.Component):
             "grant": In(1),
             "counted": In(1),
             "task": Out(Task),
+            "active": Out(1),
             "port": Out(1),
             "fresh": Out(1),
             "bulk": Out(1),
@@ -143,7 +146,7 @@ class Responder(wiring.Component):
         # The task: words, of each the sub-words, of each the pieces.
         readout, partial = Signal(), Signal()
         m.d.sync += [readout.eq(readout | self.readout), partial.eq(partial | self.partial)]
-        active, mem, exists = Signal(), Signal(Memory), Signal()
+        active, mem, exists = self.active, Signal(Memory), Signal()
         settled = Signal()  # `address` is what it was
         m.d.sync += settled.eq(active)
         left = Signal(max(len(self.words), len(self.out_words)))
