@@ -136,7 +136,7 @@ class HostBridge(wiring.Component):
         sample_ok = self.sample_open & ~self.sample_pending
         offer, transfer = Signal(), Signal()  # the held word's flit
         discard = Signal()
-        sample_count = Signal(REGISTER_BITS)
+        sample_count, sample_ended = Signal(REGISTER_BITS), Signal()
         nothing_due = Signal()
         m.d.comb += nothing_due.eq(returns.missing == 0)
         most_chunks = max(chunks_of(config, memory) for memory in Memory)
@@ -183,7 +183,7 @@ class HostBridge(wiring.Component):
                     with m.Elif(sample_ok & (sample_count != self.sample_flits)):
                         m.d.comb += refuse(ErrorCode.SAMPLE)
                     with m.Elif(sample_ok):
-                        m.d.comb += done.eq(1)
+                        m.d.comb += [done.eq(1), sample_ended.eq(1)]
                         m.d.sync += self.sample_pending.eq(1)
                 with m.Case(HostOp.SET):
                     with m.If(writable):
@@ -201,7 +201,7 @@ class HostBridge(wiring.Component):
                     m.d.comb += refuse(ErrorCode.PROTOCOL)
         with m.If(self.fresh | stopped | self.sample_take):
             m.d.sync += self.sample_pending.eq(0)
-        with m.If(self.fresh | stopped | (done & (word.op == HostOp.SAMPLE_END))):
+        with m.If(self.fresh | stopped | sample_ended):  # a sample that is refused stops the run
             m.d.sync += sample_count.eq(0)
         with m.Elif(transfer & (word.op == HostOp.SAMPLE)):
             m.d.sync += sample_count.eq(sample_count + 1)
@@ -233,20 +233,26 @@ class HostBridge(wiring.Component):
             m.d.comb += [out.payload.dst.x1.eq(flit.dst.x0), out.payload.dst.y1.eq(flit.dst.y0)]
 
         # -- what is due ------------------------------------------------------------------------
-        chunk_count = Signal(range(most_chunks + 1), init=1)
-        with m.Switch(out.payload.payload.memory.mem):
-            for memory in Memory:
-                with m.Case(memory):
-                    m.d.comb += chunk_count.eq(chunks_of(config, memory))
-            with m.Default():
-                m.d.comb += chunk_count.eq(1)
+        counts = []  # both at once: which of the two is sent is known late
+        for name, mem in (("flit", flit.payload.memory.mem), ("window", self.window_mem)):
+            count = Signal(range(most_chunks + 1), init=1, name=f"{name}_chunks")
+            with m.Switch(mem):
+                for memory in Memory:
+                    with m.Case(memory):
+                        m.d.comb += count.eq(chunks_of(config, memory))
+                with m.Default():
+                    m.d.comb += count.eq(1)
+            counts.append(count)
+        chunk_count = Mux(use_window, counts[1], counts[0])
         m.d.comb += [
             returns.expecting.eq(read_sent | self.reserve),
             returns.expect.eq(Mux(self.reserve, self.reserve_count, chunk_count)),  # never both
             returns.expect_window.eq(use_window),
         ]  # fmt: skip
+        stray = Signal(2)  # of the cycle before
+        m.d.sync += stray.eq(returns.lost + discard + self.dropped)
         with m.If(self.reset):
-            m.d.sync += self.stray.eq(0)
+            m.d.sync += [self.stray.eq(0), stray.eq(0)]
         with m.Else():
-            m.d.sync += self.stray.eq(self.stray + returns.lost + discard + self.dropped)
+            m.d.sync += self.stray.eq(self.stray + stray)
         return m

@@ -208,14 +208,16 @@ class Core(wiring.Component):
             & ~(passing | todo["partial"] | emit_wanted | readout_wanted | emitter.busy | responder.busy | out_valid)
         )
 
+        rejected = Signal.like(counters.rejected)  # of the cycle before
+        m.d.sync += rejected.eq(
+            setup.rejected + loader.rejected + (responder.rejected | (held & (flit.kind == FlitKind.READOUT)))
+        )
         m.d.comb += [
             counters.sops.eq(accumulator.sops),
             counters.spikes_in.eq(setup.spikes),
             counters.spikes_out.eq(emitter.spikes),
             counters.saturations.eq(membrane.saturated), counters.overflow.eq(membrane.saturated.any()),
-            counters.rejected.eq(
-                setup.rejected + loader.rejected + (responder.rejected | (held & (flit.kind == FlitKind.READOUT)))
-            ),
+            counters.rejected.eq(rejected),
             counters.busy.eq(accumulator.working), counters.stalled.eq(out_valid & ~self.o.ready & out_emitted),
             counters.hops.eq(self.hop), counters.dropped.eq(self.dropped),
         ]  # fmt: skip

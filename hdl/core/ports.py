@@ -57,7 +57,7 @@ def _connect_reads(m, config, storage, setup, accumulator, membrane, pool, ring,
             storage.membrane_address.eq(Cat(responder.sub[: sub_bits(config)], where)),
             storage.act_address.eq(Mux(answering, ring.back, ring.newest) + where),
         ]
-    with m.If(responder.port | responder.bulk):
+    with m.If(early | responder.bulk):
         m.d.comb += [storage.act_en.eq(~responder.hold), storage.membrane_en.eq(~responder.hold)]
     for memory in storage.MEMORIES:
         name = memory.name.lower()
