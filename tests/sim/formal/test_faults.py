@@ -81,7 +81,9 @@ class Unrounded(Sparsify):
 
     def elaborate(self, platform) -> Module:
         m = super().elaborate(platform)
-        m.d.comb += self.o.eq(self.a)
+        late = Signal.like(self.a)
+        m.d.sync += late.eq(self.a)
+        m.d.comb += self.o.eq(late)
         return m
 
 
@@ -186,7 +188,7 @@ QUICK: dict[str, Fault] = {
     "arbiter deaf": (partial(Fairness, 4, arbiter=Deaf), 4, 8, "chosen_one_asked"),
     "tree forgets": (partial(TreeExact, inputs=6, tree=Forgetful), 8, 8, "true_only_when_all_were_idle"),
     "tree uneven": (partial(TreeExact, inputs=6, tree=Uneven), 8, 8, "true_"),
-    "no rounding": (partial(Sparsity, part=Unrounded), 0, 0, "rot_then_drlo"),
+    "no rounding": (partial(Sparsity, part=Unrounded), 3, 3, "rot_then_drlo"),
     "forwarding": (
         partial(PlainMemory, accumulator=ForgetsLast, single=True), 10, 14, "writes_the_sum_of_all_visits",
     ),
