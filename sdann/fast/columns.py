@@ -7,7 +7,7 @@ import torch
 __all__ = ["blocks", "columns", "padded"]
 
 BLOCK = 1 << 22
-"""Entries of the columns laid out at a time: they, and the sums made of them, then stay in the processor's caches."""
+"""Bytes of columns, or of the sums made of them, worked on at a time: they then stay in the processor's caches."""
 
 
 def padded(x: torch.Tensor, padding: int, dtype: torch.dtype, offset: int = 0) -> torch.Tensor:
@@ -46,7 +46,7 @@ def columns(x: torch.Tensor, kernel: tuple[int, int], stride: int, rows: slice) 
 def blocks(samples: int, height: int, row_entries: int) -> Iterator[tuple[slice, list[slice]]]:
     """Samples, and the output rows of them, to be worked on together.
 
-    ``row_entries``: of the columns, for one sample and output row.
+    ``row_entries``: bytes, for one sample and output row.
     """
     together = max(1, BLOCK // (row_entries * height))
     rows = height if together > 1 else min(height, max(1, BLOCK // row_entries))

@@ -61,8 +61,9 @@ class LayerPlan:
 
     @property
     def row_entries(self) -> int:
-        """Entries of the largest columns for one output row."""
-        return self.layer.shape[2] * max(synapses.row_length for part in self.parts for synapses in part)
+        """Bytes that one output row takes, about: the largest columns, or sums in 32 bits and requantization in 64."""
+        length = max(synapses.row_length for part in self.parts for synapses in part)
+        return self.layer.shape[2] * max(length, 12 * self.layer.shape[0])
 
     def sums(self, inputs: Sequence[EdgeInput], part: int, rows: slice) -> torch.Tensor:
         """Sums of one part's synapses [B, rows, W, C], of the edges' ``inputs`` [B, ...]."""

@@ -165,5 +165,7 @@ def onnx_int8(model: FloatModel, images: Images, threads: int, folder: str) -> C
         logger.setLevel(level)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
+    # Its threads would otherwise keep a core busy for a while after each run, at the cost of who comes next.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     return lambda: session.run(None, {"input": images})
