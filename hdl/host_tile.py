@@ -1,13 +1,22 @@
 """The host tile, at (0, 0): router, host bridge, sequencer, program guard and read window."""
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from .bridge import HostBridge
 from .config import ChipConfig
 from .guard import ProgramGuard
-from .host import REGISTER_BITS, CommandWord, Register, RegisterPayload, RunState, host_in_bits, host_out_bits
+from .host import (
+    REGISTER_BITS,
+    CommandWord,
+    ErrorCode,
+    Register,
+    RegisterPayload,
+    RunState,
+    host_in_bits,
+    host_out_bits,
+)
 from .router import Router
 from .sequencer import Sequencer
 from .tile import DIRECTIONS, links
@@ -97,10 +106,11 @@ class HostTile(wiring.Component):
         for name in ("sample_pending", "readout_free", "readout_missing", "stray"):
             m.d.comb += getattr(sequencer, name).eq(getattr(bridge, name))
 
-        # Neither is urgent, and both end long paths.
+        # Neither is urgent, and both end long paths. What begins anew in this cycle is not to be blamed for what was.
         m.d.sync += [
-            bridge.reserve.eq(sequencer.reserve & ~sequencer.fresh), sequencer.complaint.eq(bridge.complaint),
-        ]  # fmt: skip
+            bridge.reserve.eq(sequencer.reserve & ~sequencer.fresh),
+            sequencer.complaint.eq(Mux(sequencer.fresh, ErrorCode.NONE, bridge.complaint)),
+        ]
 
         # The registers: the bus goes first, and never twice in a row, so the stream's accesses get their turn.
         m.submodules.guard = guard = ProgramGuard(self.config)
