@@ -12,11 +12,9 @@ from . import reference, stem
 from .errors import MismatchError
 from .fast import SpikingNetwork
 from .graph import IntArray, QuantizedNetwork
+from .liveness import LEAST_ALIVE
 
-__all__ = ["LEAST_ALIVE", "SPIKING", "Agreement", "LayerAgreement", "compare"]
-
-LEAST_ALIVE = 0.1
-"""Share of a hidden layer's activations that must not be zero: zeros agree too easily."""
+__all__ = ["SPIKING", "Agreement", "LayerAgreement", "compare"]
 
 Spiking = Callable[[QuantizedNetwork, IntArray], tuple[Mapping[str, Any], Mapping[str, int]]]
 """(activations, SOPs) by layer."""

@@ -18,6 +18,7 @@ from .errors import SdannError
 from .evaluate import float_accuracy, integer_accuracy
 from .golden import GoldenResult
 from .graph import QuantizedNetwork
+from .liveness import LEAST_ALIVE
 from .mapper import ProgramImage, map_network, mesh_text
 from .network_file import save_network
 from .quantize import QuantizeOptions, QuantizeReport, quantize, quantize_input
@@ -27,13 +28,11 @@ from .torch_import import from_torch
 from .training import TrainOptions, save_float, train
 from .zoo import network_spec
 
-__all__ = ["FLOAT_ACCURACY", "NON_ZERO", "DemoOptions", "DemoResult", "Progress", "run_demo"]
+__all__ = ["FLOAT_ACCURACY", "DemoOptions", "DemoResult", "Progress", "run_demo"]
 
 NETWORK = "digit-cnn"
 FLOAT_ACCURACY = 0.97
 """The float network is to reach this on the test images: a network that learnt nothing would prove nothing."""
-NON_ZERO = 0.10
-"""Least share of non-zero activations of every hidden layer: silent layers agree in any model."""
 
 Progress = Callable[[str], Callable[[int, int], None]]
 """Called with what begins; returns what to call with (done, total)."""
@@ -129,7 +128,7 @@ def run_demo(options: DemoOptions, progress: Progress) -> DemoResult:
         Figure(name="float test accuracy", value=before, bound=FLOAT_ACCURACY, unit=everyone),
         Figure(name="integer test accuracy", value=after, unit=everyone),
         Figure(
-            name=f"non-zero activations, least of the hidden layers ({quietest})", bound=NON_ZERO, unit="of all",
+            name=f"non-zero activations, least of the hidden layers ({quietest})", bound=LEAST_ALIVE, unit="of all",
             value=np.count_nonzero(hidden[quietest]) / hidden[quietest].size,
         ),
         Figure(

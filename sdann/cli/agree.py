@@ -4,6 +4,8 @@ from typing import Any
 
 import click
 
+from sdann.liveness import LEAST_ALIVE
+
 from .outcome import Outcome, command, progress
 
 __all__ = ["agree_command"]
@@ -32,7 +34,7 @@ STEPS = 4
 @click.option(
     "--least-alive",
     type=click.FloatRange(0, 1),
-    default=0.1,
+    default=LEAST_ALIVE,
     show_default=True,
     help="Share of each hidden layer's activations that must not be zero.",
 )

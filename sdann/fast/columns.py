@@ -43,13 +43,13 @@ def columns(x: torch.Tensor, kernel: tuple[int, int], stride: int, rows: slice) 
     return flat if words is x else flat.view(x.dtype)
 
 
-def blocks(samples: int, height: int, row_entries: int) -> Iterator[tuple[slice, list[slice]]]:
+def blocks(samples: int, height: int, row_bytes: int) -> Iterator[tuple[slice, list[slice]]]:
     """Samples, and the output rows of them, to be worked on together.
 
-    ``row_entries``: bytes, for one sample and output row.
+    ``row_bytes``: what one sample's output row takes.
     """
-    together = max(1, BLOCK // (row_entries * height))
-    rows = height if together > 1 else min(height, max(1, BLOCK // row_entries))
+    together = max(1, BLOCK // (row_bytes * height))
+    rows = height if together > 1 else min(height, max(1, BLOCK // row_bytes))
     rows = -(-height // -(-height // rows))  # bands of equal size
     for n in range(0, samples, together):
         yield (

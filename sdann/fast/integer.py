@@ -95,7 +95,7 @@ class IntegerNetwork:
         n, (channels, height, width) = len(sources[0]), plan.layer.shape
         a = torch.empty((n, height, width, channels), dtype=requantizer.dtype, device=self.device)
         v: torch.Tensor | None = None
-        for samples, bands in blocks(n, height, plan.row_entries):
+        for samples, bands in blocks(n, height, plan.row_bytes):
             inputs = [EdgeInput(source[samples]) for source in sources]
             for rows in bands:
                 sums = plan.sums(inputs, 0, rows)

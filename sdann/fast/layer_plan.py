@@ -60,10 +60,12 @@ class LayerPlan:
     reaches: tuple[Reach, ...]
 
     @property
-    def row_entries(self) -> int:
-        """Bytes that one output row takes, about: the largest columns, or sums in 32 bits and requantization in 64."""
-        length = max(synapses.row_length for part in self.parts for synapses in part)
-        return self.layer.shape[2] * max(length, 12 * self.layer.shape[0])
+    def row_bytes(self) -> int:
+        """Bytes that one sample's output row takes at a time: the largest columns, or the sums and their doubles."""
+        every = [synapses for part in self.parts for synapses in part]
+        columns = max(synapses.row_length * synapses.dtype.itemsize for synapses in every)
+        sums = self.layer.shape[0] * (torch.int32.itemsize + torch.float64.itemsize)
+        return self.layer.shape[2] * max(columns, sums)
 
     def sums(self, inputs: Sequence[EdgeInput], part: int, rows: slice) -> torch.Tensor:
         """Sums of one part's synapses [B, rows, W, C], of the edges' ``inputs`` [B, ...]."""

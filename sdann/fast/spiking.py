@@ -120,7 +120,7 @@ class SpikingNetwork:
         dtype = integrator.total_type if layer.raw else requantizer.dtype
         a = torch.empty((n, height, width, channels), dtype=dtype, device=self.device)
         saturations = 0
-        for samples, bands in blocks(n, height, steps * plan.row_entries):
+        for samples, bands in blocks(n, height, steps * plan.row_bytes):
             planes = [spike_planes(x[samples], steps, negative_first=signed) for x, signed in sources]
             inputs = [EdgeInput(plane.flatten(0, 1)) for plane in planes]
             for rows in bands:

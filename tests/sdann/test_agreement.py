@@ -9,10 +9,11 @@ import pytest
 import torch
 
 from sdann import stem
-from sdann.agreement import LEAST_ALIVE, SPIKING, compare
+from sdann.agreement import SPIKING, compare
 from sdann.errors import MismatchError, SdannError
 from sdann.fast import SpikingNetwork
 from sdann.graph import IntArray, QuantizedNetwork
+from sdann.liveness import LEAST_ALIVE
 from sdann.memory import peak_memory, reset_peak_memory
 from sdann.training import save_float
 from sdann.zoo import NETWORKS, TABLE2, network_spec

@@ -113,7 +113,7 @@ def test_plots_are_reproducible(result, tmp_path):
 
 def test_low_bounds_fail_the_demo(chip, tmp_path, monkeypatch):
     monkeypatch.setattr("sdann.demo.FLOAT_ACCURACY", 1.01)
-    monkeypatch.setattr("sdann.demo.NON_ZERO", 0.99)
+    monkeypatch.setattr("sdann.demo.LEAST_ALIVE", 0.99)
     options = DemoOptions(config=preset("demo"), quantize=QuantizeOptions(), out=tmp_path, samples=2)
     found = run_demo(options, lambda what: lambda done, total: None).failures
     assert len(found) == 2 and "float test accuracy" in found[0] and "non-zero" in found[1]
