@@ -185,7 +185,7 @@ PRESETS: dict[str, ChipConfig] = {
         ),
         ChipConfig(
             name="darwin", rows=24, cols=24, lanes=16, weight_words=4096, neuron_words=256, group_words=256,
-            edges=4, routes=32, requant_lanes=4, map_side=256, map_groups=256, stages=63, readout_depth=1024,
+            edges=4, routes=32, requant_lanes=4, map_side=512, map_groups=256, stages=63, readout_depth=4096, parts=8,
         ),
     )
 }  # fmt: skip

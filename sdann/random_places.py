@@ -9,8 +9,8 @@ import numpy as np
 from hdl.config import ChipConfig
 
 from .assembler import Place
-from .assembler.program import Span
 from .graph import INPUT, FanIn, Layer, QuantizedNetwork
+from .mapper.geometry import Span
 
 __all__ = ["random_places", "with_chip_parts"]
 

@@ -204,11 +204,11 @@ class Stages:
         )
         return sops, saturations, sum(d.sops for d in extra.values())
 
-    def _output_problems(self, outputs: IntArray) -> list[str]:
+    def _output_problems(self, outputs: IntArray | None) -> list[str]:
         """The read-out, as the host receives it, against the golden's last layer."""
         wanted = self.expected[self.output]
-        if outputs.shape != wanted.shape:
-            return [f"read-out of shape {outputs.shape}, expected {wanted.shape}"]
+        if outputs is None or outputs.shape != wanted.shape:
+            return [f"read-out of shape {None if outputs is None else outputs.shape}, expected {wanted.shape}"]
         wrong = int((outputs != wanted).sum())
         if not wrong:
             return []

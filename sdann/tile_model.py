@@ -13,8 +13,9 @@ import numpy.typing as npt
 
 from hdl.program import Counter, Memory, Readout, chunks_of
 from sdann.errors import SdannError
-from sdann.graph import INPUT, IntArray
+from sdann.graph import IntArray
 from sdann.mapper.image import Coordinate, ProgramImage
+from sdann.mapper.samples import Inputs, inputs_by_name
 from sdann.mesh_model import Delivery, Rectangle, deliver
 from sdann.tile_core import TileCore
 
@@ -43,15 +44,15 @@ class TileResult:
 
     ``activations``: int64 [N, C, H, W] by layer, the input included (of a layer with wide or raw read-out, what it
     reads out). By core, after requantization: ``words``, values of ACT words [N, words, lanes] (unsigned view), and
-    ``membranes``, those of MEMBRANE words. ``readout``: int64 [N, C, H, W], what the host receives. ``counters``: by
-    core, those of :data:`COUNTED`, as the chip's. ``stray``: spike bundles and partial sums that reached the host tile.
-    ``traces``: by core, where asked for.
+    ``membranes``, those of MEMBRANE words. ``readout``: int64 [N, C, H, W], what the host receives (None where the
+    program reads nothing out). ``counters``: by core, those of :data:`COUNTED`, as the chip's. ``stray``: spike bundles
+    and partial sums that reached the host tile. ``traces``: by core, where asked for.
     """
 
     activations: dict[str, IntArray]
     words: dict[Coordinate, IntArray]
     membranes: dict[Coordinate, IntArray]
-    readout: IntArray
+    readout: IntArray | None
     counters: dict[Coordinate, dict[Counter, int]]
     stray: int
     traces: dict[Coordinate, Trace]
@@ -68,12 +69,20 @@ class TileModel:
         self.image = image
         self.config = image.config
 
-    def run(self, x: IntArray, *, trace: bool = False) -> TileResult:
-        """Runs samples ``x`` (integers [N, C, H, W]) through the pipeline. Raises SdannError for a wrong input."""
-        if x.ndim != 4 or not len(x):
-            raise SdannError(f"the input must be [N, C, H, W] with N > 0, not {x.shape}")
-        run = _Run(self, x, trace)
-        for window in range(len(x) + self.image.manifest.registers.STAGES):
+    def run(self, x: Inputs, *, trace: bool = False) -> TileResult:
+        """Runs samples ``x`` through the pipeline: integers [N, C, H, W], whole maps, of every source of the program.
+
+        Raises SdannError for a wrong input.
+        """
+        sources = inputs_by_name(self.image, x)
+        for name, values in sources.items():
+            if values.ndim != 4 or not len(values):
+                raise SdannError(f"{name!r} must be [N, C, H, W] with N > 0, not {values.shape}")
+        counts = {len(values) for values in sources.values()}
+        if len(counts) > 1:
+            raise SdannError(f"the sources have different numbers of samples: {sorted(counts)}")
+        run = _Run(self, sources, counts.pop(), trace)
+        for window in range(run.samples + self.image.manifest.registers.STAGES):
             run.window(window)
         return run.result()
 
@@ -81,13 +90,13 @@ class TileModel:
 class _Run:
     """State of one run."""
 
-    def __init__(self, model: TileModel, x: IntArray, trace: bool) -> None:
+    def __init__(self, model: TileModel, x: Mapping[str, IntArray], samples: int, trace: bool) -> None:
         self.image, self.config = model.image, model.config
         self.steps, self.parts = self.image.time_steps, self.image.manifest.registers.PARTS
-        self.x, self.trace = x, trace
+        self.x, self.samples, self.trace = x, samples, trace
         self.cores = {c: TileCore(self.image.memories[c], self.config, self.steps) for c in self.image.cores}
         self.counters = {c: dict.fromkeys(COUNTED, 0) for c in self.config.tiles}
-        n, lanes = len(x), self.config.lanes
+        n, lanes = samples, self.config.lanes
         self.words = {c: np.zeros((n, core.out_words, lanes), dtype=np.int64) for c, core in self.cores.items()}
         self.membranes = {c: np.zeros((n, *core.shape), dtype=np.int64) for c, core in self.cores.items()}
         senders = {c: core for c, core in self.cores.items() if core.readout is not Readout.NONE}
@@ -103,12 +112,12 @@ class _Run:
     def _results(self, at: Coordinate) -> IntArray:
         """All samples' words of the memory that a core's results are in."""
         raw = self.cores[at].readout in (Readout.WIDE, Readout.RAW)
-        return self.membranes[at].reshape(len(self.x), -1, self.config.lanes) if raw else self.words[at]
+        return self.membranes[at].reshape(self.samples, -1, self.config.lanes) if raw else self.words[at]
 
     def sample(self, window: int, stage: int) -> int | None:
         """The sample that ``stage`` emits as age 0 in ``window``, None where that stage holds no valid one."""
         n = window - stage
-        return n if 0 <= n < len(self.x) else None
+        return n if 0 <= n < self.samples else None
 
     def send(self, source: Coordinate, rectangle: Rectangle, flits: int) -> Delivery | None:
         """Counts ``flits`` bundles from ``source`` on their way."""
@@ -159,7 +168,7 @@ class _Run:
 
     def load(self, n: int) -> None:
         """The host writes sample ``n`` to the input tiles' back slots."""
-        for at, writes in self.image.encode_sample(self.x[n]).items():
+        for at, writes in self.image.encode_sample({name: x[n] for name, x in self.x.items()}).items():
             core = self.cores[at]
             for address, word in writes:
                 core.write(address, word)
@@ -231,16 +240,16 @@ class _Run:
         """int64 [N, C, H, W] of ``layer`` from its cores' words, placed by their own descriptors."""
         entry, lanes = self.image.layer(layer), self.config.lanes
         groups = -(-entry.shape[0] // lanes)
-        result = np.zeros((len(self.x), *entry.shape[1:], groups, lanes), dtype=np.int64)
+        result = np.zeros((self.samples, *entry.shape[1:], groups, lanes), dtype=np.int64)
         for c in self.image.cores_of(layer):
             core = self.cores[c.y, c.x]
             if core.part:
                 continue
             place = tuple(slice(o, o + n) for o, n in zip(core.origin, core.out_shape[:3], strict=True))
-            result[(slice(None), *place)] = words[c.y, c.x].reshape(len(self.x), *core.out_shape)
+            result[(slice(None), *place)] = words[c.y, c.x].reshape(self.samples, *core.out_shape)
         values = result.reshape(*result.shape[:3], -1)[..., : entry.shape[0]].transpose(0, 3, 1, 2)
         if entry.signed and entry.readout not in ("wide", "raw"):
-            bits = self.steps if layer == INPUT else self.config.act_bits
+            bits = self.steps if entry.stage == 0 else self.config.act_bits
             values = np.where(values >> (bits - 1), values - (1 << bits), values)
         return np.ascontiguousarray(values)
 
@@ -252,14 +261,15 @@ class _Run:
         for c, core in self.cores.items():
             for counter in (Counter.SOPS, Counter.SPIKES_IN, Counter.SATURATIONS, Counter.OVERFLOW):
                 self.counters[c][counter] = core.counters[counter]
-        n, lanes = len(self.x), self.config.lanes
+        n, lanes = self.samples, self.config.lanes
+        output = self.image.output_layer
         del self.counters[HOST]
         results = {c: self._results(c) for c in self.cores}
         return TileResult(
             activations={e.name: self.assemble(e.name, results) for e in self.image.manifest.layers},
             words=self.words,
             membranes={c: v.reshape(n, -1, lanes) for c, v in self.membranes.items()},
-            readout=self.assemble(self.image.output_layer.name, self.sent),
+            readout=None if output is None else self.assemble(output.name, self.sent),
             counters=self.counters, stray=self.stray,
             traces={
                 c: Trace(

@@ -13,7 +13,7 @@ from hdl.chip import CHIP_MODULE, TILE_MODULE, chip_verilog
 from sdann.errors import SdannError
 from sdann.graph import IntArray, QuantizedNetwork
 from sdann.mapper import ProgramImage
-from sdann.mapper.samples import neurons_of
+from sdann.mapper.samples import Inputs, neurons_of
 from sdann.stem import run as run_stem
 
 from .amaranth_sim import run_in_amaranth
@@ -41,7 +41,7 @@ def default_build_dir() -> Path:
 
 def simulate(
     image: ProgramImage,
-    samples: IntArray,
+    samples: Inputs,
     *,
     simulator: SimulatorName = "verilator",
     mode: Literal["stream", "observe"] = "observe",
@@ -54,7 +54,7 @@ def simulate(
     answer_limit: int = 20_000,
     step_limit: int = 1_000_000,
 ) -> RunResult:
-    """Runs samples [K, C, H, W] (integers of T bits) back to back through the chip that the image is for.
+    """Runs samples [K, C, H, W] (integers of T bits, of every source of the program) back to back through the chip that the image is for.
 
     ``mode``: "observe" reads every neuron's activation, "stream" runs at full speed and yields outputs only. ``stall``:
     probability that the host stalls, per cycle and stream. ``verilog``: the chip's text where it is at
@@ -137,7 +137,7 @@ def locate_step(
 
 def run_workload(
     image: ProgramImage,
-    samples: IntArray,
+    samples: Inputs,
     *,
     simulator: Literal["verilator", "icarus"],
     mode: Mode,

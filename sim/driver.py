@@ -28,6 +28,7 @@ from hdl.program import Memory, chunks_of
 from sdann.errors import ChipError
 from sdann.graph import IntArray
 from sdann.mapper import ProgramImage
+from sdann.mapper.samples import Inputs
 
 from .complaints import explain
 from .host_port import WordPort
@@ -85,7 +86,8 @@ class ChipDriver:
     @property
     def readout_cores(self) -> list[Core]:
         """Tiles that send the read-out."""
-        return [(core.y, core.x) for core in self.image.holders(self.image.output_layer.name)]
+        output = self.image.output_layer
+        return [] if output is None else [(core.y, core.x) for core in self.image.holders(output.name)]
 
     # -- registers ------------------------------------------------------------------------------
 
@@ -162,7 +164,8 @@ class ChipDriver:
         self.port.send(words)
         sample_flits = chunks_of(self.config, Memory.ACT) * sum(
             self.image.word_count((core.y, core.x), Memory.ACT)
-            for core in self.image.holders(self.image.input_layer.name)
+            for layer in self.image.sources
+            for core in self.image.holders(layer.name)
         )
         for register, value in {
             Register.PROGRAM_VERSION: PROGRAM_VERSION,
@@ -210,8 +213,8 @@ class ChipDriver:
             )
         return state
 
-    def send_sample(self, sample: IntArray) -> None:
-        """Queues one sample, [C, H, W] integers of T bits."""
+    def send_sample(self, sample: Inputs) -> None:
+        """Queues one sample, [C, H, W] integers of T bits, of every source of the program."""
         for core, words in self.image.encode_sample(sample).items():
             for address, word in words:
                 self.port.send(self.words.write(core, Memory.ACT, address, word, HostOp.SAMPLE))
@@ -228,7 +231,7 @@ class ChipDriver:
     async def collect(self, samples: int, limit: int) -> list[IntArray]:
         """Outputs of that many samples, in order; ``limit`` bounds the cycles without any movement.
 
-        Each is the last layer's [C, H, W]. On a time-out the message says which tiles are silent and
+        Each is the last layer's [C, H, W], or empty where the program reads nothing out. On a time-out the message says which tiles are silent and
         in what step the chip stands.
         """
         per_sample = self.readout_flits
@@ -252,6 +255,8 @@ class ChipDriver:
 
     def _assemble(self, flits: Sequence[dict[str, int]]) -> IntArray:
         """One sample's output from its read-out flits, which come in any order between cores."""
+        if self.image.output_layer is None:
+            return np.zeros(0, dtype=np.int64)
         layer = self.image.output_layer.name
         memory = self.image.result_memory(layer)
         words = {core: [0] * self.image.word_count(core, memory) for core in self.readout_cores}

@@ -19,7 +19,8 @@ Core = tuple[int, int]
 class RunResult:
     """Results of K samples.
 
-    ``outputs``: read-out of the last layer, int64 [K, C, H, W], as it came through the host port. ``activations``:
+    ``outputs``: read-out of the last layer, int64 [K, C, H, W], as it came through the host port; [K, 0] of a program
+    that reads nothing out. ``activations``:
     every layer's, int64 [K, C, H, W] by name, read from the cores' memories; empty for a run that was not observed.
     ``counters``: per core (y, x), by :class:`hdl.program.Counter` name. ``windows, cycles, samples, barriers, stray``:
     the chip's registers after the run.

@@ -9,10 +9,13 @@ from hdl.pack import fields, unpack
 from hdl.program import Counter, Memory, memory_layouts
 from sdann.graph import IntArray
 
+from sdann.mapper import ProgramImage
+from sdann.mapper.samples import Inputs, inputs_by_name
+
 from .driver import RESUME, ChipDriver, ChipError, Core
 from .result import RunResult, Trace
 
-__all__ = ["Progress", "observe", "stream", "trace"]
+__all__ = ["Progress", "each_sample", "observe", "stream", "trace"]
 
 Progress = Callable[[int, int], None]
 """Called with (done, total)."""
@@ -22,32 +25,43 @@ def _ignore(done: int, total: int) -> None:
     pass
 
 
-async def stream(driver: ChipDriver, samples: IntArray, progress: Progress = _ignore) -> RunResult:
+def each_sample(image: ProgramImage, samples: Inputs) -> list[dict[str, IntArray]]:
+    """Samples [K, C, H, W] of the program's sources, one by one, by the sources' names."""
+    sources = inputs_by_name(image, samples)
+    counts = {len(values) for values in sources.values()}
+    if len(counts) > 1:
+        raise ChipError(f"the sources have different numbers of samples: {sorted(counts)}")
+    return [{name: values[k] for name, values in sources.items()} for k in range(counts.pop())]
+
+
+async def stream(driver: ChipDriver, samples: Inputs, progress: Progress = _ignore) -> RunResult:
     """K samples [K, C, H, W] back to back, at the speed that the chip and its host port allow."""
     await driver.load()
     await driver.start()
-    for sample in samples:
+    queue = each_sample(driver.image, samples)
+    for sample in queue:
         driver.send_sample(sample)
     outputs = []
     window_limit = (driver.image.time_steps + 1) * driver.step_limit
     limit = (driver.stages + 2) * min(window_limit, driver.answer_limit * 10)
-    for done in range(len(samples)):
+    for done in range(len(queue)):
         outputs += await driver.collect(1, limit)
-        progress(done + 1, len(samples))
+        progress(done + 1, len(queue))
     return await _finish(driver, RunResult(outputs=np.stack(outputs)))
 
 
-async def observe(driver: ChipDriver, samples: IntArray, progress: Progress = _ignore) -> RunResult:
+async def observe(driver: ChipDriver, samples: Inputs, progress: Progress = _ignore) -> RunResult:
     """Like :func:`stream`, but pauses after every window and reads each layer's newest activations.
 
     The pipeline runs full all the while: in window n layer s holds sample n - s + 1.
     """
-    image, count = driver.image, len(samples)
+    image, queue = driver.image, each_sample(driver.image, samples)
+    count = len(queue)
     await driver.load()
     await driver.start(PauseMode.WINDOW)
-    for sample in samples[:2]:
+    for sample in queue[:2]:
         driver.send_sample(sample)
-    layers = image.manifest.layers[1:]
+    layers = image.computed
     found: dict[str, list[IntArray]] = {layer.name: [] for layer in layers}
     windows = count + driver.stages
     for window in range(windows):
@@ -60,14 +74,14 @@ async def observe(driver: ChipDriver, samples: IntArray, progress: Progress = _i
                 found[layer.name].append(image.assemble(layer.name, words))
         driver.set(Register.CONTROL, RESUME)
         if window + 2 < count:  # sample window + 1 is waiting in the input tiles; this one follows it
-            driver.send_sample(samples[window + 2])
+            driver.send_sample(queue[window + 2])
         progress(window + 1, windows)
     outputs = await driver.collect(count, driver.answer_limit)
     result = RunResult(outputs=np.stack(outputs), activations={k: np.stack(v) for k, v in found.items()})
     return await _finish(driver, result)
 
 
-async def trace(driver: ChipDriver, sample: IntArray, core: Core) -> Trace:
+async def trace(driver: ChipDriver, sample: Inputs, core: Core) -> Trace:
     """I(t) and V(t-1) of one core, step by step, while its layer integrates ``sample`` [C, H, W].
 
     V(-1) is not zero but what the window before left there: integration takes it as zero.

@@ -1,31 +1,35 @@
 """A workload: what a chip bench is to run, as a folder that any simulator's process can read."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from sdann.graph import IntArray
 from sdann.mapper import ProgramImage, load_image
+from sdann.mapper.samples import Inputs
 
 __all__ = ["Mode", "Workload"]
+
+_ONLY = "/"
+"""Stands for the one source's name; no layer has it."""
 
 Mode = Literal["stream", "observe", "trace"]
 
 
 @dataclass(kw_only=True)
 class Workload:
-    """One run. ``folder`` holds ``workload.json``, ``samples.npy``, and afterwards the result or the error.
+    """One run. ``folder`` holds ``workload.json``, ``samples.npz``, and afterwards the result or the error.
 
-    ``mode``: as the functions of :mod:`sim.session`. ``samples``: integers [K, C, H, W]. ``stall``: probability of a
+    ``mode``: as the functions of :mod:`sim.session`. ``samples``: integers [K, C, H, W], of the program's sources. ``stall``: probability of a
     host stall per cycle and stream. ``core``: the one to trace. Limits as in :class:`sim.driver.ChipDriver`.
     """
 
     folder: Path
     image_file: Path
-    samples: IntArray
+    samples: Inputs
     mode: Mode = "observe"
     core: tuple[int, int] = (0, 0)
     stall: float = 0.0
@@ -38,7 +42,9 @@ class Workload:
         self.folder.mkdir(parents=True, exist_ok=True)
         for stale in (self.result_file, self.error_file, self.progress_file):
             stale.unlink(missing_ok=True)
-        np.save(self.folder / "samples.npy", self.samples, allow_pickle=False)
+        arrays = self.samples if isinstance(self.samples, Mapping) else {_ONLY: self.samples}
+        with (self.folder / "samples.npz").open("wb") as file:
+            np.savez(file, **arrays)  # type: ignore[arg-type]
         settings = {
             "image_file": str(self.image_file.resolve()),
             "mode": self.mode,
@@ -58,7 +64,9 @@ class Workload:
         settings = json.loads(path.read_text())
         settings["image_file"] = Path(settings["image_file"])
         settings["core"] = tuple(settings["core"])
-        samples = np.load(path.parent / "samples.npy", allow_pickle=False)
+        with np.load(path.parent / "samples.npz", allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        samples = arrays[_ONLY] if _ONLY in arrays else arrays
         return cls(folder=path.parent, samples=samples, **settings)
 
     def image(self) -> ProgramImage:

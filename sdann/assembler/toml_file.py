@@ -8,11 +8,11 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hdl.config import PRESETS, ChipConfig, ConfigError
-from sdann.assembler.program import Program
 from sdann.errors import FileFormatError, SdannError
 from sdann.graph import EdgeKind, IntArray, Pool, Shape
 from sdann.mapper.check import ImageError, check_image
 from sdann.mapper.image import ProgramImage
+from sdann.mapper.program import Program
 from sdann.mapper.words import CoreWords, Part
 
 __all__ = ["assemble_file"]

@@ -1,120 +1,259 @@
-"""From an integer network to a program image: tiles, their places, routes and words."""
+"""From an integer network to program images: passes, tiles, their places, routes and words."""
 
-import hashlib
-import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from hdl.config import ChipConfig
-from hdl.pack import Bytes
-from hdl.program import Memory, Readout, chunks_of
 from sdann.check import check_network
-from sdann.errors import DoesNotFitError, UnsupportedError
+from sdann.errors import DoesNotFitError, SdannError, UnsupportedError
 from sdann.graph import INPUT, QuantizedNetwork
-from sdann.mapper.check import check_image
-from sdann.mapper.image import FORMAT, READOUT_NAMES, VERSION, Coordinate, ProgramImage, checksums
-from sdann.mapper.layer_words import core_words, readout_of
-from sdann.mapper.manifest import CoreEntry, LayerEntry, Manifest, RegionEntry, Registers
-from sdann.mapper.placement import place
-from sdann.mapper.routing import routes_of
-from sdann.mapper.tiling import groups_of, stages_of, tiling_options
+from sdann.mapper.feeds import Place, network_routes
+from sdann.mapper.grids import Grid
+from sdann.mapper.hashing import network_hash
+from sdann.mapper.image import Coordinate, ProgramImage
+from sdann.mapper.limits import check_limits
+from sdann.mapper.manifest import RegionEntry
+from sdann.mapper.placement import (
+    Block,
+    Placement,
+    local_placement,
+    rectangle_placement,
+    row_placement,
+    snake_placement,
+    validate,
+)
+from sdann.mapper.placing import place_network
+from sdann.mapper.plan import Frame, Planner, allocate
+from sdann.mapper.relays import with_relays
+from sdann.mapper.traffic import Traffic, traffic_of
+from sdann.mapper.work import Spikes, assumed_spikes, with_repeated
 
-__all__ = ["map_network", "network_hash"]
+__all__ = ["MappedPass", "NetworkMap", "map_network", "plan_network"]
+
+_BUDGETS = (1.0, 0.85, 0.7, 0.5, 0.35, 0.0)
+"""Shares of the spare cores that are given out: fewer where routes run out, since they grow with the cuts."""
 
 
-def network_hash(network: QuantizedNetwork) -> str:
-    """SHA-256 (hex) of everything in the network that decides its integers (not its name or scales)."""
-    digest = hashlib.sha256()
-    head: list[Any] = [network.input_shape, network.input_signed, network.time_steps, network.membrane_bits]
-    for layer in network.layers:
-        edges = [(e.source, e.kind, e.stride, e.padding, e.shift, e.weight.shape) for e in layer.edges]
-        scaled = (layer.scaled.mult1, layer.scaled.shift1) if layer.scaled else None
-        fields = [layer.name, layer.shape, edges, layer.bias_mode, layer.lo, layer.hi, layer.signed]
-        pool = (layer.pool.kernel, layer.pool.stride, layer.pool.padding) if layer.pool else None
-        parts = [[(f.edge, f.channel0, f.channels) for f in part] for part in layer.parts]
-        head.append([*fields, layer.rot, layer.drlo, layer.truncate, pool, layer.raw, parts, scaled])
-        for array in (layer.mult, layer.shift, layer.bias, *(e.weight for e in layer.edges)):
-            digest.update(array.astype("<i8").tobytes())
-    digest.update(json.dumps(head).encode())
-    return digest.hexdigest()
+_BANDS = (1, 2, 4, 8)
 
 
-def map_network(
-    network: QuantizedNetwork, config: ChipConfig, overrides: Mapping[str, tuple[int, int]] | None = None
-) -> ProgramImage:
-    """The program of ``network`` for a chip. ``overrides``: (row tiles, channel tiles) of the input or a layer by name.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class MappedPass:
+    """One pass on the mesh.
 
-    The same arguments give the same image. Raises :class:`DoesNotFitError` that names layer, limit, needed and
-    available, :class:`UnsupportedError` for a graph that no chip of this kind runs, and
-    :class:`sdann.errors.SdannError` for a faulty network.
+    ``grids``: how everything on the chip is cut. ``tiles``: where the pieces lie. ``network``: with the fan-in of its
+    layers split as the grids say. ``traffic``: of its spikes; ``method``: how the places were found.
+    """
+
+    frame: Frame
+    grids: Mapping[str, Grid]
+    tiles: Placement
+    network: QuantizedNetwork
+    traffic: Traffic
+    method: str
+
+    @property
+    def cores(self) -> int:
+        """Cores in use."""
+        return sum(len(tiles) for tiles in self.tiles.values())
+
+    @property
+    def places(self) -> dict[str, list[Place]]:
+        """What each core holds, by name."""
+        return _places(self.grids, self.tiles)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class NetworkMap:
+    """A network on a chip: the passes that compute it, one after the other.
+
+    ``network``: the user's; ``relayed``: with the identity layers that long skips need. ``spikes``: what the choice of
+    tiles went by.
+    """
+
+    network: QuantizedNetwork
+    relayed: QuantizedNetwork
+    config: ChipConfig
+    spikes: Spikes
+    passes: tuple[MappedPass, ...]
+
+    def image(self, number: int) -> ProgramImage:
+        """The program of one pass, checked."""
+        one = self.passes[number]
+        return place_network(
+            one.network, self.config, one.places, sources=set(one.frame.sources), extents=_partial(one),
+            pass_number=number, passes=len(self.passes), identity=network_hash(self.network),
+        )  # fmt: skip
+
+    def images(self) -> Iterator[ProgramImage]:
+        """The programs in the order in which they run; one at a time, since they may be large."""
+        return (self.image(number) for number in range(len(self.passes)))
+
+
+def _partial(one: MappedPass) -> dict[str, RegionEntry]:
+    """The extents that are not whole maps."""
+    found = {}
+    for name, extent in one.frame.extents.items():
+        channels, height, width = one.network.shape_of(name)
+        if (extent.channels, extent.height, extent.width) != (channels, height, width):
+            found[name] = extent
+    return found
+
+
+def _places(grids: Mapping[str, Grid], tiles: Mapping[str, list[Coordinate]]) -> dict[str, list[Place]]:
+    return {
+        name: [
+            Place(tile=tile, rows=piece.rows, columns=piece.columns, channels=piece.channels, part=piece.part)
+            for tile, piece in zip(tiles[name], grid.pieces, strict=True)
+        ]
+        for name, grid in grids.items()
+    }
+
+
+def _with_parts(network: QuantizedNetwork, grids: Mapping[str, Grid]) -> QuantizedNetwork:
+    """The network with each layer's fan-in split as its grid says."""
+    layers = tuple(
+        replace(layer, parts=grids[layer.name].parts)
+        if layer.name in grids and len(grids[layer.name].parts) > 1
+        else layer
+        for layer in network.layers
+    )
+    return replace(network, layers=layers)
+
+
+def _links(network: QuantizedNetwork, frame: Frame, spikes: Spikes) -> dict[tuple[str, str], int]:
+    """Bundles per sample from each producer to each consumer on the chip."""
+    links: dict[tuple[str, str], int] = {}
+    for name in frame.layers:
+        # not a set: the solver must see the same model in every run
+        for source in dict.fromkeys(edge.source for edge in network.layer(name).edges):
+            links[source, name] = 1 + round(float(spikes.bundles[source].sum()))
+    return links
+
+
+def _placed(
+    network: QuantizedNetwork, frame: Frame, grids: Mapping[str, Grid], config: ChipConfig, spikes: Spikes
+) -> MappedPass:
+    """The placement with the least traffic of those that are tried."""
+    split = _with_parts(network, {name: grid for name, grid in grids.items() if name in frame.layers})
+    blocks = [
+        Block(name, grid.cores, grid.inner, grid.centres(*network.shape_of(name)[1:])) for name, grid in grids.items()
+    ]
+    candidates: dict[str, Placement | None] = {
+        "rectangles": rectangle_placement(blocks, _links(network, frame, spikes), config),
+        "bands": snake_placement(blocks, config),
+        "rows": row_placement(blocks, config),
+        **{f"local {bands}": local_placement(blocks, config, bands) for bands in _BANDS if bands <= config.rows},
+    }
+    best: MappedPass | None = None
+    refusal: DoesNotFitError | None = None
+    for method, tiles in candidates.items():
+        if tiles is None:
+            continue
+        validate(tiles, config)
+        try:
+            found = pass_on_tiles(split, frame, grids, tiles, config, spikes, method)
+        except DoesNotFitError as error:
+            refusal = refusal or error
+            continue
+        if best is None or found.traffic.hops < best.traffic.hops:
+            best = found
+    if best is None:
+        assert refusal is not None
+        raise refusal
+    return best
+
+
+def pass_on_tiles(
+    network: QuantizedNetwork, frame: Frame, grids: Mapping[str, Grid], tiles: Placement, config: ChipConfig,
+    spikes: Spikes, method: str,
+) -> MappedPass:  # fmt: skip
+    """A pass on given tiles with its traffic; raises :class:`DoesNotFitError` where the routes do not suffice."""
+    routes = network_routes(network, _places(grids, tiles), set(frame.sources), config)
+    names = {tile: name for name, own in tiles.items() for tile in own}
+    return MappedPass(
+        frame=frame,
+        grids=grids,
+        tiles=tiles,
+        network=network,
+        traffic=traffic_of(routes, names, spikes, config),
+        method=method,
+    )
+
+
+def plan_network(
+    network: QuantizedNetwork,
+    config: ChipConfig,
+    *,
+    spikes: Spikes | None = None,
+    overrides: Mapping[str, tuple[int, int]] | None = None,
+    cores: int | None = None,
+    one_pass: bool = False,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> NetworkMap:
+    """Maps ``network`` on a chip, in as many passes as it needs.
+
+    ``spikes``: of a calibration run (:func:`sdann.mapper.work.count_spikes`); the busiest core is to have as little to
+    do as it can. Without them all sources are taken to be equally busy. ``overrides``: (row tiles, channel tiles) of
+    the input or a layer by name. ``cores``: at most so many are used. ``one_pass``: refuse
+    a network that does not fit the chip at once. ``progress``: called with (passes placed, all).
+
+    The same arguments give the same map. Raises :class:`DoesNotFitError` that names layer, limit, needed and available,
+    :class:`UnsupportedError` for a graph that no chip of this kind runs, and :class:`sdann.errors.SdannError` for a
+    faulty network.
     """
     check_network(network)
     overrides = dict(overrides or {})
     if unknown := sorted(set(overrides) - {INPUT, *(layer.name for layer in network.layers)}):
         raise DoesNotFitError(f"a tiling is given for {unknown[0]!r}, which is not in the network")
-    if network.membrane_bits != config.membrane_bits:
-        raise UnsupportedError(
-            f"network {network.name!r} has membrane_bits {network.membrane_bits}, the chip has {config.membrane_bits}: "
-            "quantize it for this chip"
-        )
-    if not 2 <= network.time_steps <= config.time_steps:
-        raise DoesNotFitError(
-            f"network {network.name!r} needs time_steps {network.time_steps}, the chip has 2..{config.time_steps}"
-        )
-    for layer in network.layers:
-        if layer.pool is not None or layer.parts:
-            raise UnsupportedError(f"layer {layer.name!r} is pooled or split over cores: assemble its image by hand")
-    stages = stages_of(network)
-    if max(stages.values()) > config.stages:
-        raise DoesNotFitError(
-            f"network {network.name!r} needs stages {max(stages.values())}, the chip has {config.stages}"
-        )
-    options = [tiling_options(network, name, stage, config, overrides.get(name)) for name, stage in stages.items()]
-    links: dict[tuple[str, str], int] = {}
-    for layer in network.layers:
-        # not a set: the solver must see the same model in every run
-        for source in dict.fromkeys(edge.source for edge in layer.edges):
-            channels, height, width = network.shape_of(source)
-            links[source, layer.name] = height * width * groups_of(channels, config.lanes)
-    placed = place(options, links, config)
+    check_limits(network, config)
+    read = {edge.source for layer in network.layers for edge in layer.edges}
+    if unread := [layer.name for layer in network.layers[:-1] if layer.name not in read]:
+        raise UnsupportedError(f"layer {unread[0]!r} is read by no layer; only the last one is read out: remove it")
+    relayed = with_relays(network, config.slots - 1)
+    if spikes is None:
+        spikes = assumed_spikes(network, config.lanes)
+    if spikes.lanes != config.lanes:
+        raise SdannError(f"the spikes are counted in groups of {spikes.lanes} lanes, the chip has {config.lanes}")
+    spikes = with_repeated(spikes, relayed)
+    budget = min(len(config.cores), cores or len(config.cores))
+    planner = Planner(relayed, config, spikes, overrides, budget)
+    frames = [planner.frame(relayed.layers)] if one_pass else planner.frames()
+    passes = []
+    for number, frame in enumerate(frames):
+        passes.append(_pass(planner, relayed, frame, config, spikes, budget))
+        progress(number + 1, len(frames))
+    return NetworkMap(network=network, relayed=relayed, config=config, spikes=spikes, passes=tuple(passes))
 
-    memories: dict[Coordinate, dict[Memory, Bytes]] = {}
-    cores: list[CoreEntry] = []
-    layers: list[LayerEntry] = []
-    readout = 0
-    for name, item in placed.items():
-        own, t = None if name == INPUT else network.layer(name), item.tiling
-        signed, kind = own.signed if own else network.input_signed, readout_of(network, own, config)
-        layers.append(LayerEntry(
-            name=name, shape=t.shape, neurons=t.shape, stage=t.stage, signed=signed,
-            readout=READOUT_NAMES[kind], scale=network.scales.get(name),
-        ))  # fmt: skip
-        consumers = [placed[other.name] for other in network.layers if any(e.source == name for e in other.edges)]
-        for core, region in zip(item.cores, (r for row in t.regions for r in row), strict=True):
-            routes = routes_of(network, item, region, consumers, config)
-            held = RegionEntry(
-                y0=region.y0, height=region.height, x0=0, width=region.width,
-                channel0=region.group0 * config.lanes, channels=region.channels,
-            )  # fmt: skip
-            memories[core] = core_words(network, own, held, t.stage, routes, config)
-            cores.append(CoreEntry(
-                y=core[0], x=core[1], layer=name, stage=t.stage, region=held, checksums=checksums(memories[core]),
-            ))  # fmt: skip
-            if kind is not Readout.NONE:
-                memory = Memory.ACT if kind is Readout.ACT else Memory.MEMBRANE
-                readout += region.words * chunks_of(config, memory)
-    if readout > config.readout_depth:
-        raise DoesNotFitError(
-            f"layer {network.layers[-1].name!r} needs readout_depth {readout} flits per sample, "
-            f"the chip has {config.readout_depth}"
-        )
-    image = ProgramImage(
-        Manifest(
-            format=FORMAT, version=VERSION, chip=config.as_dict(), fingerprint=config.fingerprint, network=network.name,
-            network_hash=network_hash(network), layers=layers, cores=cores,
-            registers=Registers(STEPS=network.time_steps, STAGES=max(stages.values()), READOUT_FLITS=readout),
-        ),
-        memories,
-    )  # fmt: skip
-    check_image(image)
-    return image
+
+def _pass(
+    planner: Planner, network: QuantizedNetwork, frame: Frame, config: ChipConfig, spikes: Spikes, budget: int
+) -> MappedPass:
+    """The most cores for which the routes suffice."""
+    options = planner.grids(frame)
+    least = sum(grids[0].cores for grids in options.values())
+    refusal: DoesNotFitError | None = None
+    tried: set[int] = set()
+    for share in _BUDGETS:
+        grids = allocate(options, least + int((budget - least) * share))
+        if (cores := sum(grid.cores for grid in grids.values())) in tried:
+            continue
+        tried.add(cores)
+        try:
+            return _placed(network, frame, grids, config, spikes)
+        except DoesNotFitError as error:
+            refusal = error
+    assert refusal is not None
+    raise refusal
+
+
+def map_network(
+    network: QuantizedNetwork,
+    config: ChipConfig,
+    overrides: Mapping[str, tuple[int, int]] | None = None,
+    *,
+    spikes: Spikes | None = None,
+    cores: int | None = None,
+) -> ProgramImage:
+    """The program of a network that must fit the chip at once; arguments and errors as of :func:`plan_network`."""
+    return plan_network(network, config, spikes=spikes, overrides=overrides, cores=cores, one_pass=True).image(0)

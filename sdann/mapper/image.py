@@ -1,4 +1,4 @@
-"""The program image: manifest and the words of every core's memories, as one file (format "sdann-image", version 2).
+"""The program image: manifest and the words of every core's memories, as one file (format "sdann-image", version 3).
 
 A safetensors file with the manifest as JSON in its metadata and a tensor ``<y>,<x>/<MEMORY>`` per memory, uint8
 [words, bytes]: addresses 0 .. words-1, little-endian, in the layouts of :mod:`hdl.program`.
@@ -30,7 +30,7 @@ __all__ = [
 ]  # fmt: skip
 
 FORMAT: Final = "sdann-image"
-VERSION: Final = 2
+VERSION: Final = 3
 Coordinate = tuple[int, int]
 """Mesh coordinate (y, x)."""
 
@@ -80,14 +80,20 @@ class ProgramImage:
         return {(core.y, core.x): core for core in self.manifest.cores}
 
     @property
-    def input_layer(self) -> LayerEntry:
-        """The network's input."""
-        return self.manifest.layers[0]
+    def sources(self) -> list[LayerEntry]:
+        """What the host sends: the network's input, or activations of an earlier pass."""
+        return [layer for layer in self.manifest.layers if layer.stage == 0]
 
     @property
-    def output_layer(self) -> LayerEntry:
-        """The layer that is read out."""
-        return self.manifest.layers[-1]
+    def computed(self) -> list[LayerEntry]:
+        """The layers that this program computes."""
+        return [layer for layer in self.manifest.layers if layer.stage > 0]
+
+    @property
+    def output_layer(self) -> LayerEntry | None:
+        """The layer that is read out; None in a pass before the last, whose activations the host reads from memory."""
+        last = self.manifest.layers[-1]
+        return None if last.readout == "none" else last
 
     @property
     def time_steps(self) -> int:
@@ -145,7 +151,7 @@ class ProgramImage:
 
     # -- samples and read-outs (see :mod:`sdann.mapper.samples`) --------------------------------------
 
-    def encode_sample(self, x: IntArray) -> dict[Coordinate, list[tuple[int, int]]]:
+    def encode_sample(self, x: samples.Inputs) -> dict[Coordinate, list[tuple[int, int]]]:
         """ACT words (address, word) that sample ``x`` writes to each input tile, always all of them."""
         return samples.encode_sample(self, x)
 

@@ -6,14 +6,12 @@ from dataclasses import replace
 import numpy as np
 
 from hdl.config import ChipConfig
-from hdl.pack import Bytes
-from hdl.program import Memory, Readout
+from hdl.program import Readout
 from sdann.graph import INPUT, Edge, FanIn, Layer, QuantizedNetwork
 from sdann.mapper.manifest import RegionEntry
-from sdann.mapper.routing import RouteEntry
 from sdann.mapper.words import CoreWords, Part
 
-__all__ = ["core_words", "layer_core", "readout_of"]
+__all__ = ["layer_core", "readout_of", "source_core"]
 
 
 def readout_of(network: QuantizedNetwork, layer: Layer | None, config: ChipConfig) -> Readout:
@@ -33,9 +31,14 @@ def _of_part(edge: Edge, channel0: int, channels: int) -> Edge:
     return replace(edge, weight=np.where(inside[:, None, None, None], edge.weight, 0))
 
 
+def source_core(network: QuantizedNetwork, name: str, region: RegionEntry, config: ChipConfig) -> CoreWords:
+    """A core without its routes: the activations ``region`` of what the host sends."""
+    return CoreWords(config, region=region, stage=0, where=name, fields={"hi": (1 << network.time_steps) - 1})
+
+
 def layer_core(
     network: QuantizedNetwork,
-    layer: Layer | None,
+    layer: Layer,
     region: RegionEntry,
     stage: int,
     config: ChipConfig,
@@ -44,13 +47,11 @@ def layer_core(
     part: Part | None = None,
     fan_in: Sequence[FanIn] | None = None,
 ) -> CoreWords:
-    """A core without its routes: the neurons ``region`` of ``layer`` (None: of the input).
+    """A core without its routes: the neurons ``region`` of ``layer``.
 
     ``pooled``: the region of activations, of a pooled layer. ``fan_in``: the source channels that this core sums (None:
     all), in the order of its edges. ``part``: set for the cores that send their sums to another one.
     """
-    if layer is None:
-        return CoreWords(config, region=region, stage=stage, where=INPUT, fields={"hi": (1 << network.time_steps) - 1})
     scaled = layer.scaled
     if scaled is not None and scaled.shift1 == 0 and scaled.mult1 == 1:
         scaled = None  # s_1 = 1 is the exact mode
@@ -80,19 +81,3 @@ def layer_core(
         zeros = np.zeros(region.channels, dtype=np.int64)
         return core.constants(zeros, zeros + 1, zeros)
     return core.constants(layer.mult[own], layer.shift[own], layer.bias[own])
-
-
-def core_words(
-    network: QuantizedNetwork, layer: Layer | None, region: RegionEntry, stage: int, routes: Sequence[RouteEntry],
-    config: ChipConfig,
-) -> dict[Memory, Bytes]:  # fmt: skip
-    """Words of every memory that the program fills, uint8 [n, bytes] from address 0; ``layer`` None: an input tile."""
-    core = layer_core(network, layer, region, stage, config)
-    for r in routes:
-        core.route(
-            (*r.mesh_y, *r.mesh_x), edge=r.edge,
-            fields={
-                "y0": r.y[0], "y1": r.y[1], "x0": r.x[0], "x1": r.x[1], "group0": r.group[0], "group1": r.group[1],
-            },
-        )  # fmt: skip
-    return core.words()

@@ -47,6 +47,15 @@ class RegionEntry(_Model):
             and self.channel0 < other.channel0 + other.channels and other.channel0 < self.channel0 + self.channels
         )  # fmt: skip
 
+    def within(self, other: "RegionEntry") -> bool:
+        """Whether all of it is in ``other``."""
+        return (
+            other.y0 <= self.y0 and self.y0 + self.height <= other.y0 + other.height
+            and other.x0 <= self.x0 and self.x0 + self.width <= other.x0 + other.width
+            and other.channel0 <= self.channel0
+            and self.channel0 + self.channels <= other.channel0 + other.channels
+        )  # fmt: skip
+
     def inside(self, shape: Shape) -> bool:
         """Whether it is part of a map of that shape."""
         ends = self.channel0 + self.channels, self.y0 + self.height, self.x0 + self.width
@@ -78,7 +87,9 @@ class CoreEntry(_Model):
 
 class LayerEntry(_Model):
     """The input or a layer: shape of its activations and of its neurons (before pooling), pipeline stage, read-out, and
-    a unit's real value.
+    a unit's real value. What is in stage 0 comes from the host: the network's input, or in a later pass the activations
+    of layers that an earlier pass has computed. ``extent``: the part of its activations that this program holds, None
+    for all.
     """
 
     name: str
@@ -88,6 +99,13 @@ class LayerEntry(_Model):
     signed: bool
     readout: ReadoutName = "none"
     scale: float | None = None
+    extent: RegionEntry | None = None
+
+    @property
+    def held(self) -> RegionEntry:
+        """The part of its activations that the program's cores hold."""
+        channels, height, width = self.shape
+        return self.extent or RegionEntry(y0=0, height=height, x0=0, width=width, channel0=0, channels=channels)
 
 
 class Registers(_Model):
@@ -100,14 +118,19 @@ class Registers(_Model):
 
 
 class Manifest(_Model):
-    """``layers``: the input first, the layer that is read out last. ``chip``: :meth:`hdl.config.ChipConfig.as_dict`."""
+    """``layers``: those of stage 0 first; the one that is read out, if any is, last. ``chip``:
+    :meth:`hdl.config.ChipConfig.as_dict`. ``pass_number``, of ``passes``: which program it is of those that run a
+    network larger than the chip, one after the other.
+    """
 
     format: Literal["sdann-image"]
-    version: Literal[2]
+    version: Literal[3]
     chip: dict[str, Any]
     fingerprint: int
     network: str
     network_hash: str
+    pass_number: Count = 0
+    passes: Size = 1
     registers: Registers
     layers: Annotated[list[LayerEntry], Field(min_length=2)]
     cores: list[CoreEntry]

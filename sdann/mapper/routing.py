@@ -1,109 +1,184 @@
 """Which bundles of a core go to which rectangle of cores: its route entries."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from itertools import combinations, pairwise, product
 
-from hdl.config import ChipConfig
 from sdann.errors import DoesNotFitError
-from sdann.graph import Edge, QuantizedNetwork
-from sdann.mapper.placement import Placed
-from sdann.mapper.tiling import Region, needed_span
+from sdann.mapper.image import Coordinate
 
-__all__ = ["RouteEntry", "routes_of"]
+__all__ = ["Box", "Kind", "Need", "Rectangle", "RouteEntry", "rectangles", "routes_of"]
+
+Ends = tuple[int, int]
+"""First and last, inclusive."""
+Box = tuple[Ends, Ends, Ends]
+"""Rows, columns and channel groups of a source's map."""
+Rectangle = tuple[int, int, int, int]
+"""Tiles (y0, y1, x0, x1), inclusive."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """Of which age bundles go to which edge number of a layer's cores.
+
+    ``phase``: (log2, y, x), which positions of 2^log2 x 2^log2.
+    """
+
+    layer: str
+    edge: int
+    age: int
+    phase: tuple[int, int, int] = (0, 0, 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Need:
+    """``box``: what the core in ``tile`` reads of one source core."""
+
+    kind: Kind
+    tile: Coordinate
+    box: Box
 
 
 @dataclass(frozen=True, kw_only=True)
 class RouteEntry:
-    """Map rows ``y``, columns ``x`` and channel groups ``group`` (first, last) go to mesh rows and columns."""
+    """Bundles of ``box`` go to the tiles ``dst``."""
 
-    y: tuple[int, int]
-    x: tuple[int, int]
-    group: tuple[int, int]
-    edge: int
-    mesh_y: tuple[int, int]
-    mesh_x: tuple[int, int]
+    kind: Kind
+    box: Box
+    dst: Rectangle
+
+    @property
+    def tiles(self) -> list[Coordinate]:
+        """Every tile that it leads to."""
+        y0, y1, x0, x1 = self.dst
+        return [(y, x) for y in range(y0, y1 + 1) for x in range(x0, x1 + 1)]
 
 
-def _row_ranges(region: Region, edge: Edge, consumer: Placed, height: int) -> list[tuple[int, int, int, int]]:
-    """(first row, last row, first row tile, last row tile) for every run of rows that the same row tiles need."""
-    spans = [needed_span(row[0].y0, row[0].y0 + row[0].height - 1, edge, 0, height) for row in consumer.tiling.regions]
-    ranges: list[tuple[int, int, int, int]] = []
-    for y in region.rows:
-        tiles = [r for r, (first, last) in enumerate(spans) if first <= y <= last]
-        if not tiles:
-            continue
-        # row tiles follow each other, so the tiles that need one row are neighbours
-        previous = ranges[-1] if ranges else None
-        if previous and previous[1] == y - 1 and previous[2:] == (tiles[0], tiles[-1]):
-            ranges[-1] = (previous[0], y, tiles[0], tiles[-1])
+def rectangles(tiles: Iterable[Coordinate]) -> list[Rectangle]:
+    """Rectangles that hold each of the tiles once, and no other: runs along x, joined along y where they are alike."""
+    runs: list[list[int]] = []
+    for y, x in sorted(tiles):
+        if runs and runs[-1][0] == y and runs[-1][2] == x - 1:
+            runs[-1][2] = x
         else:
-            ranges.append((y, y, tiles[0], tiles[-1]))
-    return ranges
+            runs.append([y, x, x])
+    found: dict[tuple[int, int], list[list[int]]] = {}
+    for y, first, last in runs:
+        column = found.setdefault((first, last), [])
+        if column and column[-1][1] == y - 1:
+            column[-1][1] = y
+        else:
+            column.append([y, y])
+    return sorted((y0, y1, x0, x1) for (x0, x1), column in found.items() for y0, y1 in column)
 
 
-def _column_ranges(region: Region, edge: Edge, consumer: Placed) -> list[tuple[int, int, int, int]]:
-    """(first group, last group, first channel tile, last channel tile): all groups to all tiles, or each to its own."""
-    last = region.group0 + region.groups - 1
-    if edge.kind != "depthwise":
-        return [(region.group0, last, 0, consumer.tiling.channel_tiles - 1)]
-    ranges = []
-    for c, other in enumerate(consumer.tiling.regions[0]):
-        first, final = max(region.group0, other.group0), min(last, other.group0 + other.groups - 1)
-        if first <= final:  # a bundle of another tile's channels would be rejected there
-            ranges.append((first, final, c, c))
-    return ranges
+def _volume(box: Box) -> int:
+    return (box[0][1] - box[0][0] + 1) * (box[1][1] - box[1][0] + 1) * (box[2][1] - box[2][0] + 1)
 
 
-def _merge_one(entries: list[RouteEntry]) -> bool:
-    """Joins the two neighbouring row ranges that cost the fewest needless deliveries; False where there are none."""
-    best: tuple[int, int] | None = None
-    for i, (a, b) in enumerate(pairwise(entries)):
-        if (a.edge, a.mesh_x, a.group, a.x) != (b.edge, b.mesh_x, b.group, b.x):
+def _apart(a: Box, b: Box) -> bool:
+    return any(p[1] < q[0] or q[1] < p[0] for p, q in zip(a, b, strict=True))
+
+
+def _by_need(kind: Kind, needs: Sequence[Need]) -> list[RouteEntry]:
+    """An entry for what the same tiles need: what several need differently is sent several times."""
+    tiles: dict[Box, list[Coordinate]] = {}
+    for need in needs:
+        tiles.setdefault(need.box, []).append(need.tile)
+    return [RouteEntry(kind=kind, box=box, dst=dst) for box, own in tiles.items() for dst in rectangles(own)]
+
+
+def _by_cell(kind: Kind, needs: Sequence[Need]) -> list[RouteEntry]:
+    """Every position in one box only: cut where the needs begin and end, joined where the same tiles need it."""
+    cuts = [
+        list(pairwise(sorted({end for need in needs for end in (need.box[axis][0], need.box[axis][1] + 1)})))
+        for axis in range(3)
+    ]
+    cells: list[tuple[Box, frozenset[Coordinate]]] = []
+    for spans in product(*cuts):
+        box: Box = ((spans[0][0], spans[0][1] - 1), (spans[1][0], spans[1][1] - 1), (spans[2][0], spans[2][1] - 1))
+        tiles = frozenset(need.tile for need in needs if not _apart(need.box, box))
+        if tiles:
+            cells.append((box, tiles))
+    for axis in (2, 1, 0):  # join neighbours along one axis after the other
+        others = [n for n in range(3) if n != axis]
+        cells.sort(key=lambda cell: ([cell[0][n] for n in others], cell[0][axis]))
+        joined: list[tuple[Box, frozenset[Coordinate]]] = []
+        for box, tiles in cells:
+            if joined:
+                last, same = joined[-1]
+                if same == tiles and last[axis][1] + 1 == box[axis][0] and all(last[n] == box[n] for n in others):
+                    spans3 = list(last)
+                    spans3[axis] = (last[axis][0], box[axis][1])
+                    joined[-1] = ((spans3[0], spans3[1], spans3[2]), tiles)
+                    continue
+            joined.append((box, tiles))
+        cells = joined
+    return [RouteEntry(kind=kind, box=box, dst=dst) for box, tiles in cells for dst in rectangles(tiles)]
+
+
+def _cost(entries: Sequence[RouteEntry], words: int) -> int:
+    """Cycles of a step's emission with all spiking: each word looks at each entry, and each match sends a bundle."""
+    return words * len(entries) + sum(_volume(entry.box) for entry in entries)
+
+
+def _union(a: RouteEntry, b: RouteEntry) -> RouteEntry:
+    box = tuple((min(p[0], q[0]), max(p[1], q[1])) for p, q in zip(a.box, b.box, strict=True))
+    dst = (min(a.dst[0], b.dst[0]), max(a.dst[1], b.dst[1]), min(a.dst[2], b.dst[2]), max(a.dst[3], b.dst[3]))
+    return replace(a, box=(box[0], box[1], box[2]), dst=dst)
+
+
+def _join_one(entries: list[RouteEntry], takes: Mapping[Kind, Mapping[Coordinate, Ends]]) -> bool:
+    """Joins the two entries that cost the fewest needless deliveries; False where none can be joined."""
+    best: tuple[int, int, int, RouteEntry] | None = None
+    for (i, a), (j, b) in combinations(enumerate(entries), 2):
+        if a.kind != b.kind:
             continue
-        tiles = max(a.mesh_y[1], b.mesh_y[1]) - min(a.mesh_y[0], b.mesh_y[0]) + 1
-        useful = sum((e.y[1] - e.y[0] + 1) * (e.mesh_y[1] - e.mesh_y[0] + 1) for e in (a, b))
-        cost = (b.y[1] - a.y[0] + 1) * tiles - useful
-        if best is None or cost < best[0]:
-            best = (cost, i)
+        both = _union(a, b)
+        tiles, own = both.tiles, takes[both.kind]
+        extra = _volume(both.box) * len(tiles) - sum(_volume(e.box) * len(e.tiles) for e in (a, b))
+        if best is not None and extra >= best[0]:
+            continue
+        groups = both.box[2]
+        # a bundle that reaches no neuron is harmless; one of a group that an edge does not take is not
+        if not all(tile in own and own[tile][0] <= groups[0] and groups[1] <= own[tile][1] for tile in tiles):
+            continue
+        reached = set(tiles)
+        twice = any(
+            k not in (i, j) and e.kind == both.kind and not _apart(e.box, both.box) and reached.intersection(e.tiles)
+            for k, e in enumerate(entries)
+        )
+        if not twice:
+            best = (extra, i, j, both)
     if best is None:
         return False
-    a, b = entries[best[1]], entries[best[1] + 1]
-    mesh_y = min(a.mesh_y[0], b.mesh_y[0]), max(a.mesh_y[1], b.mesh_y[1])
-    entries[best[1] : best[1] + 2] = [replace(a, y=(a.y[0], b.y[1]), mesh_y=mesh_y)]
+    _, i, j, both = best
+    entries[i] = both
+    del entries[j]
     return True
 
 
 def routes_of(
-    network: QuantizedNetwork, producer: Placed, region: Region, consumers: Sequence[Placed], config: ChipConfig
+    name: str, words: int, needs: Sequence[Need], takes: Mapping[Kind, Mapping[Coordinate, Ends]], limit: int
 ) -> list[RouteEntry]:
-    """Route entries of the core of ``producer`` that holds ``region``, for all layers ``consumers``.
+    """At most ``limit`` route entries of a core of ``name`` that holds ``words`` words.
 
-    Exact where the entries suffice: a bundle goes to the tiles that need its row (halo included) and no others. Else
-    neighbouring row ranges are joined (a bundle that hits no neuron is harmless). Raises :class:`DoesNotFitError`
-    where even that needs more entries than the chip has.
+    Exact where the entries suffice: a tile gets what it needs and, but for gaps between kernels, nothing else. Else
+    entries are joined (a bundle that hits no neuron is harmless). ``takes``: the groups that each tile's edge accepts.
+    Raises :class:`DoesNotFitError` where even that needs more entries.
     """
-    name, (_, height, width) = producer.tiling.name, producer.tiling.shape
+    by_kind: dict[Kind, list[Need]] = {}
+    for need in needs:
+        by_kind.setdefault(need.kind, []).append(need)
     entries: list[RouteEntry] = []
-    for consumer in consumers:
-        layer = network.layer(consumer.tiling.name)
-        for number, edge in enumerate(layer.edges):
-            if edge.source != name:
-                continue
-            columns = needed_span(0, layer.shape[2] - 1, edge, 1, width)
-            if columns[0] > columns[1]:  # the layer reads padding only
-                continue
-            for group0, group1, c0, c1 in _column_ranges(region, edge, consumer):
-                for y0, y1, r0, r1 in _row_ranges(region, edge, consumer, height):
-                    entries.append(RouteEntry(
-                        y=(y0, y1), x=columns, group=(group0, group1), edge=number,
-                        mesh_y=(consumer.y + r0, consumer.y + r1), mesh_x=(consumer.x + c0, consumer.x + c1),
-                    ))  # fmt: skip
+    for kind, some in by_kind.items():
+        shared, apart = _by_need(kind, some), _by_cell(kind, some)
+        entries += shared if (_cost(shared, words), len(shared)) < (_cost(apart, words), len(apart)) else apart
     needed = len(entries)
-    while len(entries) > config.routes:
-        if not _merge_one(entries):
+    while len(entries) > limit:
+        if not _join_one(entries, takes):
             raise DoesNotFitError(
-                f"{name!r} needs routes {needed} per core ({len(entries)} with joined rows), "
-                f"the chip has {config.routes}: use fewer channel tiles or more route entries"
+                f"{name!r} needs routes {needed} per core ({len(entries)} with joined ones), the chip has {limit}: use "
+                "fewer cores for the layers that read it, or more route entries"
             )
     return entries

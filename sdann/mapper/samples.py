@@ -9,14 +9,27 @@ import numpy as np
 from hdl.pack import fields, pack_array, to_ints, unpack
 from hdl.program import Memory, chunks_of, memory_layouts
 from sdann.errors import SdannError
-from sdann.graph import INPUT, IntArray
-from sdann.mapper.manifest import RegionEntry
-from sdann.mapper.tiling import groups_of
+from sdann.graph import IntArray
+from sdann.mapper.geometry import groups_of
+from sdann.mapper.manifest import LayerEntry, RegionEntry
 
 if TYPE_CHECKING:
     from sdann.mapper.image import Coordinate, ProgramImage
 
-__all__ = ["Neuron", "assemble", "encode_sample", "locate", "neurons_of", "readout_flits", "words_of"]
+__all__ = [
+    "Inputs",
+    "Neuron",
+    "assemble",
+    "encode_sample",
+    "inputs_by_name",
+    "locate",
+    "neurons_of",
+    "readout_flits",
+    "words_of",
+]
+
+Inputs = IntArray | Mapping[str, IntArray]
+"""What a program takes: an array where it has one source, else arrays by the sources' names."""
 
 
 @dataclass(frozen=True)
@@ -36,26 +49,44 @@ def words_of(region: RegionEntry, lanes: int) -> int:
 
 def readout_flits(image: "ProgramImage") -> int:
     """Flits that the read-out of one sample takes."""
+    if image.output_layer is None:
+        return 0
     name = image.output_layer.name
     memory = image.result_memory(name)
     words = sum(image.word_count((core.y, core.x), memory) for core in image.holders(name))
     return words * chunks_of(image.config, memory)
 
 
-def encode_sample(image: "ProgramImage", x: IntArray) -> dict["Coordinate", list[tuple[int, int]]]:
+def inputs_by_name(image: "ProgramImage", x: Inputs) -> dict[str, IntArray]:
+    """``x`` by the sources' names; raises :class:`SdannError` where some are missing or unknown."""
+    names = [layer.name for layer in image.sources]
+    given = dict(x) if isinstance(x, Mapping) else dict.fromkeys(names[:1], x)
+    if missing := [name for name in names if name not in given]:
+        raise SdannError(f"the program takes {', '.join(names)}; {missing[0]!r} is not given")
+    return {name: given[name] for name in names}
+
+
+def encode_sample(image: "ProgramImage", x: Inputs) -> dict["Coordinate", list[tuple[int, int]]]:
     """ACT words (address, word) that one sample writes to each input tile, always all of them.
 
-    ``x``: integers [C, H, W]. Signed inputs become two's complement of T bits. Raises :class:`SdannError` for
-    another shape or range.
+    ``x``: integers [C, H, W], whole maps, of the program's sources. Signed inputs become two's complement of T bits.
+    Raises :class:`SdannError` for another shape or range.
     """
-    steps, layer, lanes = image.time_steps, image.input_layer, image.config.lanes
+    result: dict[Coordinate, list[tuple[int, int]]] = {}
+    for name, values in inputs_by_name(image, x).items():
+        result |= _encode(image, image.layer(name), values)
+    return result
+
+
+def _encode(image: "ProgramImage", layer: LayerEntry, x: IntArray) -> dict["Coordinate", list[tuple[int, int]]]:
+    steps, lanes = image.time_steps, image.config.lanes
     low, high = (-(1 << (steps - 1)), (1 << (steps - 1)) - 1) if layer.signed else (0, (1 << steps) - 1)
     if x.shape != layer.shape:
-        raise SdannError(f"a sample has shape {x.shape}, the program's input has {layer.shape}")
+        raise SdannError(f"a sample has shape {x.shape}, the program's {layer.name!r} has {layer.shape}")
     if x.min() < low or x.max() > high:
-        raise SdannError(f"a sample has values {x.min()}..{x.max()}, the program's input takes {low}..{high}")
+        raise SdannError(f"a sample has values {x.min()}..{x.max()}, the program's {layer.name!r} takes {low}..{high}")
     result = {}
-    for core in image.cores_of(INPUT):
+    for core in image.cores_of(layer.name):
         r = core.region
         part = x[r.channel0 : r.channel0 + r.channels, r.y0 : r.y0 + r.height, r.x0 : r.x0 + r.width]
         words = np.zeros((r.height, r.width, groups_of(r.channels, lanes) * lanes), dtype=np.int64)
@@ -68,13 +99,13 @@ def encode_sample(image: "ProgramImage", x: IntArray) -> dict["Coordinate", list
 def assemble(image: "ProgramImage", layer: str, words: Mapping["Coordinate", Sequence[int]]) -> IntArray:
     """Results int64 [C, H, W] of ``layer`` from its holders' words (addresses 0 .. n-1) of the layer's result memory.
 
-    Raises :class:`SdannError` where words are missing.
+    Zero outside the layer's extent. Raises :class:`SdannError` where words are missing.
     """
     entry, config, lanes = image.layer(layer), image.config, image.config.lanes
     memory = image.result_memory(layer)
     layout = memory_layouts(config)[memory]
     table = fields(layout)
-    bits = image.time_steps if layer == INPUT else config.act_bits  # of a signed activation
+    bits = image.time_steps if entry.stage == 0 else config.act_bits  # of a signed activation
     result = np.zeros(entry.shape, dtype=np.int64)
     for core in image.holders(layer):
         r, groups = core.outputs, groups_of(core.outputs.channels, lanes)

@@ -13,9 +13,9 @@ from hdl.pack import Bytes, FieldError, FieldRangeError, pack, pack_array, to_by
 from hdl.program import Memory, Readout, memory_layouts
 from sdann.errors import DoesNotFitError, SdannError
 from sdann.graph import EdgeKind, IntArray, Pool
+from sdann.mapper.geometry import groups_of, row_shift_of
 from sdann.mapper.manifest import RegionEntry
 from sdann.mapper.samples import words_of
-from sdann.mapper.tiling import groups_of, row_shift_of
 
 __all__ = ["CoreWords", "Part", "weight_rows"]
 

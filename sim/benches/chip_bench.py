@@ -14,7 +14,7 @@ from cocotb.triggers import FallingEdge, RisingEdge
 from sdann.errors import SdannError
 from sim.driver import ChipDriver
 from sim.host_port import HostPort
-from sim.session import observe, stream, trace
+from sim.session import each_sample, observe, stream, trace
 from sim.workload import Workload
 
 
@@ -67,7 +67,7 @@ async def run_workload(dut: Any) -> None:
     driver = ChipDriver(port, workload.image(), answer_limit=workload.answer_limit, step_limit=workload.step_limit)
     try:
         if workload.mode == "trace":
-            (await trace(driver, workload.samples[0], workload.core)).save(workload.result_file)
+            (await trace(driver, each_sample(driver.image, workload.samples)[0], workload.core)).save(workload.result_file)
         else:
             run = observe if workload.mode == "observe" else stream
             (await run(driver, workload.samples, workload.report_progress)).save(workload.result_file)

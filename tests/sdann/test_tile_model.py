@@ -278,7 +278,13 @@ MUTATIONS: dict[str, tuple[str, int, Memory, int, Callable[[Any], Any]]] = {
     "route columns start late": ("input", 1, Memory.ROUTE, 0, lambda f: f.update(x0=1)),
     "route group": ("conv", 0, Memory.ROUTE, 0, lambda f: f.update(group0=1, group1=1)),
     "route count": ("input", 0, Memory.CORE, 0, lambda f: f.update(routes=f["routes"] - 1)),
-    "multicast cut to one column": ("input", 0, Memory.ROUTE, 0, lambda f: f.update({"dst.x1": f["dst.x0"]})),
+    "multicast cut to one tile": (
+        "input",
+        0,
+        Memory.ROUTE,
+        0,
+        lambda f: f.update({"dst.x1": f["dst.x0"], "dst.y1": f["dst.y0"]}),
+    ),
     "multicast to a free tile": ("half", 0, Memory.ROUTE, 0, lambda f: f.update(_rectangle(0, 3, 0, 3))),
     "inverted rectangle": ("half", 0, Memory.ROUTE, 0, lambda f: f.update({"dst.x0": 3, "dst.x1": 0})),
 }

@@ -2,11 +2,10 @@
 
 from hdl.pack import to_ints, unpack
 from hdl.program import Memory, Readout, memory_depths, memory_layouts
-from sdann.graph import INPUT
 from sdann.mapper.check.decoded import Decoded, Fields, need
+from sdann.mapper.geometry import groups_of
 from sdann.mapper.image import PROGRAM_MEMORIES, READOUT_NAMES, Coordinate, ProgramImage, checksum
 from sdann.mapper.samples import words_of
-from sdann.mapper.tiling import groups_of
 
 __all__ = ["check_core", "check_memories"]
 
@@ -59,7 +58,7 @@ def _check_values(decoded: Decoded, core: Coordinate, d: Fields) -> None:
     image, config, where = decoded.image, decoded.config, decoded.where(core)
     layer, steps = image.layer(image.cores[core].layer), image.time_steps
     kind = Readout(d["readout"])
-    signed = layer.signed and layer.name != INPUT
+    signed = layer.signed and layer.stage > 0
     bits = {Readout.NONE: steps, Readout.ACT: config.act_bits}.get(kind, config.out_bits)
     two = signed or kind in (Readout.WIDE, Readout.RAW)  # two's complement
     if kind is Readout.WIDE:
@@ -80,7 +79,7 @@ def _check_values(decoded: Decoded, core: Coordinate, d: Fields) -> None:
 def _check_constants(image: ProgramImage, core: Coordinate, groups: int, where: str) -> None:
     config, entry = image.config, image.cores[core]
     constants = image.memories[core][Memory.REQUANT]
-    needed = 0 if entry.layer == INPUT or entry.part else groups * config.requant_subwords
+    needed = 0 if entry.stage == 0 or entry.part else groups * config.requant_subwords
     need(len(constants) == needed, f"{where}: {len(constants)} words of constants, not {needed}")
     for number, word in enumerate(to_ints(constants)):
         values = unpack(memory_layouts(config)[Memory.REQUANT], word)

@@ -4,7 +4,6 @@ import numpy as np
 
 from hdl.pack import unpack_array
 from hdl.program import Memory
-from sdann.graph import INPUT
 from sdann.mapper.check.decoded import Decoded, need
 from sdann.mapper.image import Coordinate
 
@@ -14,7 +13,7 @@ __all__ = ["check_edges"]
 def check_edges(decoded: Decoded, core: Coordinate) -> None:
     """Every field, and that I(t) cannot leave its width whatever spikes."""
     image, config, d = decoded.image, decoded.config, decoded.core[core]
-    is_input = image.cores[core].layer == INPUT
+    is_input = image.cores[core].stage == 0
     need(not is_input or not decoded.edges[core], f"{decoded.where(core)}: an input tile has edges")
     need(is_input or bool(decoded.edges[core]), f"{decoded.where(core)}: no edges")
     weights = unpack_array(image.memories[core][Memory.WEIGHT], config.weight_bits, config.lanes, signed=True)

@@ -5,10 +5,10 @@ from itertools import combinations
 from hdl.config import ChipConfig, ConfigError
 from sdann.graph import INPUT
 from sdann.mapper.check.decoded import Decoded, ImageError, need
+from sdann.mapper.geometry import groups_of
 from sdann.mapper.image import ProgramImage
 from sdann.mapper.manifest import LayerEntry
 from sdann.mapper.samples import readout_flits
-from sdann.mapper.tiling import groups_of
 
 __all__ = ["check_chip", "check_layers", "check_output"]
 
@@ -44,12 +44,13 @@ def check_layers(image: ProgramImage) -> None:
     layers, config = image.manifest.layers, image.config
     names = [layer.name for layer in layers]
     need(len(set(names)) == len(names), "two layers have the same name")
-    first, last = layers[0], layers[-1]
-    need(first.name == INPUT and first.stage == 0, "the first layer must be the input, in stage 0")
-    need(first.shape == first.neurons, f"the input's shape is {first.shape}, its neurons' {first.neurons}")
-    need(last.readout != "none", f"layer {last.name!r} is the last one, but has no read-out")
+    last, number, passes = layers[-1], image.manifest.pass_number, image.manifest.passes
+    need(number < passes, f"pass {number} of {passes}: passes count from 0")
+    need(layers[0].stage == 0, f"layer {layers[0].name!r} is the first one, but in stage {layers[0].stage}, not 0")
+    need(number > 0 or layers[0].name == INPUT, "the first layer of the first pass must be the input, in stage 0")
+    need(number + 1 < passes or last.readout != "none", f"layer {last.name!r} is the last one, but has no read-out")
     need(
-        last.stage == image.manifest.registers.STAGES,
+        last.readout == "none" or last.stage == image.manifest.registers.STAGES,
         f"layer {last.name!r} is read out in stage {last.stage}, the last stage is {image.manifest.registers.STAGES}",
     )
     need(len(image.cores) == len(image.manifest.cores), "two entries claim the same core")
@@ -62,9 +63,22 @@ def check_layers(image: ProgramImage) -> None:
         need(entry.layer in names, f"{where}: unknown layer")
     for layer in layers:
         name = f"layer {layer.name!r}"
-        need(layer is first or layer.stage > 0, f"{name}: stage 0 is the input's")
+        need(layer.name != INPUT or layer.stage == 0, f"{name}: the input is in stage {layer.stage}, not 0")
+        need(
+            layer.stage > 0 or number > 0 or layer.name == INPUT,
+            f"{name}: in stage 0, but only a later pass can get it from the host",
+        )
+        need(
+            layer.stage > 0 or layer.shape == layer.neurons,
+            f"{name}: comes from the host in shape {layer.shape}, its neurons have {layer.neurons}",
+        )
         need(layer is last or layer.readout == "none", f"{name}: only the last layer is read out")
-        need(layer in (first, last) or not layer.signed, f"{name}: only the input and the last layer may be signed")
+        need(layer.stage > 0 or layer.readout == "none", f"{name}: comes from the host, and is read out")
+        need(
+            layer.name == INPUT or layer is last or not layer.signed,
+            f"{name}: only the input and the last layer may be signed",
+        )
+        need(layer.held.inside(layer.shape), f"{name}: extent outside the map {layer.shape}")
         for shape in (layer.shape, layer.neurons):
             need(min(shape) >= 1, f"{name}: empty shape {shape}")
             need(max(shape[1:]) <= config.map_side, f"{name}: shape {shape} exceeds map_side {config.map_side}")
@@ -81,6 +95,7 @@ def _check_regions(image: ProgramImage, layer: LayerEntry) -> None:
         need(core.stage == layer.stage, f"{where}: stage is {core.stage}, its layer has {layer.stage}")
         need(core.region.inside(layer.neurons), f"{where}: region outside the layer's neurons {layer.neurons}")
         need(core.outputs.inside(layer.shape) or core.part > 0, f"{where}: outputs outside the map {layer.shape}")
+        need(core.part > 0 or core.outputs.within(layer.held), f"{where}: outputs outside what the program is to hold")
         need(core.part == 0 or core.pooled is None, f"{where}: a part has no activations, but pooled ones are given")
         for region in (core.region, core.outputs):
             need(region.channel0 % lanes == 0, f"{where}: region starts inside a channel group")
@@ -99,7 +114,7 @@ def _check_regions(image: ProgramImage, layer: LayerEntry) -> None:
             not one.outputs.overlaps(other.outputs),
             f"cores {one.y, one.x} and {other.y, other.x} ({layer.name}) hold the same neurons",
         )
-    size, seen = layer.shape[0] * layer.shape[1] * layer.shape[2], sum(core.outputs.size for core in holders)
+    size, seen = layer.held.size, sum(core.outputs.size for core in holders)
     need(seen == size, f"{name}: cores hold {seen} of {size} neurons")
 
 

@@ -1,6 +1,5 @@
 """Fan-in split over cores: who sends partial sums to whom, and when."""
 
-from sdann.graph import INPUT
 from sdann.mapper.check.decoded import Decoded, need
 from sdann.mapper.image import Coordinate
 
@@ -17,7 +16,7 @@ def check_parts(decoded: Decoded) -> None:
             need((d["part_y"], d["part_x"]) == (0, 0), f"{where}: part_y, part_x without a part")
             continue
         target = d["part_y"], d["part_x"]
-        need(entry.layer != INPUT, f"{where}: part {entry.part} of the input")
+        need(entry.stage > 0, f"{where}: part {entry.part} of what the host sends")
         need(not d["routes"], f"{where}: part {entry.part} has routes {d['routes']}, but no activations")
         need(target in image.cores, f"{where}: part_y, part_x: tile {target} holds no program")
         other = image.cores[target]

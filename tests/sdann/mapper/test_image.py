@@ -13,32 +13,33 @@ from sdann.errors import DoesNotFitError, FileFormatError, SdannError, Unsupport
 from sdann.graph import QuantizedNetwork
 from sdann.mapper import ProgramImage, load_image, map_network, map_table, mesh_text, network_hash
 from sdann.mapper.image import FORMAT
+from sdann.mapper.samples import readout_flits
 
 DEMO = preset("demo")
 
 
 @pytest.fixture(scope="module")
 def image(digits: QuantizedNetwork) -> ProgramImage:
-    return map_network(digits, DEMO)
+    return map_network(digits, DEMO, {"conv2": (2, 2)})
 
 
 def test_demo_fits_fourteen_cores(image: ProgramImage) -> None:
     use = {row.layer: row for row in map_table(image, dict.fromkeys(image.cores, 2))}
     assert sum(len(row.cores) for row in use.values()) == len(image.cores) == 14
     assert (use["conv2"].row_tiles, use["conv2"].channel_tiles) == (2, 2)  # split over rows and over channels
-    assert use["linear"].weight_words == (512, 512)
+    assert use["conv2"].weight_words == (288, 512)
     assert use["conv2"].neuron_words == (64, 64)
     assert use["conv3"].sops == 8
     grid = mesh_text(image)
     assert grid[0][0] == "host"
     assert sum(cell == "conv3" for row in grid for cell in row) == 4
     registers = image.manifest.registers
-    assert (registers.STEPS, registers.STAGES, registers.READOUT_FLITS) == (8, 5, 2 * 4)
+    assert (8, 5, readout_flits(image)) == (registers.STEPS, registers.STAGES, registers.READOUT_FLITS)
     assert image.output_layer.scale == 0.25
 
 
 def test_same_arguments_same_image(digits: QuantizedNetwork, image: ProgramImage) -> None:
-    again = map_network(digits, DEMO)
+    again = map_network(digits, DEMO, {"conv2": (2, 2)})
     assert again.manifest == image.manifest  # checksums included
     first = digits.layers[0]
     other = replace(digits, layers=(replace(first, bias=first.bias + 1), *digits.layers[1:]))
@@ -66,12 +67,12 @@ def test_damaged_files_are_refused(image: ProgramImage, tmp_path: Path) -> None:
     image.save(path)
     tensors = load_file(path)
     text = image.manifest.model_dump_json()
-    good = {"format": FORMAT, "version": "2", "manifest": text}
+    good = {"format": FORMAT, "version": "3", "manifest": text}
     key = next(name for name in tensors if name.endswith("/WEIGHT") and len(tensors[name]))
     flipped = tensors[key].copy()
     flipped[3, 0] ^= 1
     for change, metadata, words in (
-        ({}, good | {"version": "1"}, "version '1' .* reads 2; write one with `sdann map` or `sdann assemble`"),
+        ({}, good | {"version": "1"}, "version '1' .* reads 3; write one with `sdann map` or `sdann assemble`"),
         ({}, good | {"format": "sdann-network"}, "'sdann-network', not 'sdann-image'"),
         ({}, good | {"manifest": text[:-5]}, "damaged manifest"),
         ({}, good | {"manifest": text.replace('"STEPS":8', '"STEPS":"8"')}, "registers.STEPS"),
@@ -129,5 +130,5 @@ def test_chip_and_network_must_agree(digits: QuantizedNetwork) -> None:
         map_network(digits, DEMO.replace(rows=3))
     with pytest.raises(DoesNotFitError, match="'conv9', which is not in the network"):
         map_network(digits, DEMO, {"conv9": (1, 1)})
-    with pytest.raises(DoesNotFitError, match="readout_depth 512 flits per sample, the chip has 64"):
+    with pytest.raises(DoesNotFitError, match="'conv1' needs readout_depth 512, the chip has 64 flits per sample"):
         map_network(replace(digits, layers=digits.layers[:1]), DEMO)

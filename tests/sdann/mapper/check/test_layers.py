@@ -20,6 +20,9 @@ def test_good_images_pass(image: ProgramImage, rich: ProgramImage) -> None:
         check_image(rich_program(readout=kind).image())
 
 
+REGION = {"y0": 0, "height": 99, "x0": 0, "width": 1, "channel0": 0, "channels": 1}
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -33,10 +36,17 @@ def test_good_images_pass(image: ProgramImage, rich: ProgramImage) -> None:
         (lambda m: m["cores"][0].update(layer="other"), r"core \(0, 1\) \(other\): unknown layer"),
         (lambda m: m["cores"][0].update(y=0, x=2), "two entries claim the same core"),
         (lambda m: m["layers"][1].update(name="input"), "two layers have the same name"),
-        (lambda m: m["layers"].reverse(), "the last one, but has no read-out|first layer must be the input"),
-        (lambda m: m["layers"][0].update(stage=1), "first layer must be the input, in stage 0"),
-        (lambda m: m["layers"][0].update(neurons=(5, 7, 6)), "the input's shape is"),
-        (lambda m: m["layers"][1].update(stage=0), "'conv': stage 0 is the input's"),
+        (lambda m: m["layers"].reverse(), "'out' is the first one, but in stage 3, not 0"),
+        (lambda m: m["layers"][0].update(stage=1), "'input' is the first one, but in stage 1, not 0"),
+        (lambda m: m["layers"][0].update(neurons=(5, 7, 6)), "'input': comes from the host in shape"),
+        (lambda m: m["layers"][1].update(stage=0), "'conv': in stage 0, but only a later pass can get it"),
+        (lambda m: m["layers"][0].update(name="photo"), "the first layer of the first pass must be the input"),
+        (lambda m: m.update(pass_number=1), "pass 1 of 1: passes count from 0"),
+        (lambda m: m["layers"][1].update(extent=m["layers"][1]["extent"] or REGION), "'conv': extent outside the map"),
+        (
+            lambda m: m["layers"][1].update(extent=dict(m["cores"][1]["pooled"])),
+            "outputs outside what the program is to hold",
+        ),
         (lambda m: m["layers"][3].update(stage=2), r"STAGES 3|read out in stage 2"),
         (lambda m: m["layers"][2].update(readout="act"), "'sum': only the last layer is read out"),
         (lambda m: m["layers"][3].update(readout="none"), "'out' is the last one, but has no read-out"),

@@ -57,7 +57,7 @@ def test_target_without_a_part(rich: ProgramImage) -> None:
 def test_part_of_the_input_and_of_other_neurons(rich: ProgramImage) -> None:
     program = rich_program()
     program.core((2, 1), "input", part=Part(1, (0, 1)))
-    with pytest.raises(ImageError, match=r"core \(2, 1\) \(input\): part 1 of the input"):
+    with pytest.raises(ImageError, match=r"core \(2, 1\) \(input\): part 1 of what the host sends"):
         program.image()
     program = rich_program()
     program.core((2, 1), "sum", channels=(0, 4), part=Part(3, (1, 0))).edge(

@@ -6,30 +6,15 @@ from dataclasses import dataclass, field
 from hdl.config import ChipConfig
 from hdl.program import Readout
 from sdann.errors import SdannError
-from sdann.graph import INPUT, Pool, Shape
+from sdann.graph import Pool, Shape
 from sdann.mapper.check import check_image
+from sdann.mapper.geometry import Span, pooled_neurons, pooled_shape
 from sdann.mapper.image import FORMAT, VERSION, Coordinate, ProgramImage, checksums
 from sdann.mapper.manifest import CoreEntry, LayerEntry, Manifest, ReadoutName, RegionEntry, Registers
 from sdann.mapper.samples import readout_flits
 from sdann.mapper.words import CoreWords, Part
 
-__all__ = ["Program", "Span", "pooled_neurons", "pooled_shape"]
-
-Span = tuple[int, int]
-"""First and count."""
-
-
-def pooled_shape(shape: Shape, pool: Pool) -> Shape:
-    """Shape of the activations that ``pool`` makes of neurons of ``shape``."""
-    rows, columns = ((side + 2 * pool.padding - pool.kernel) // pool.stride + 1 for side in shape[1:])
-    return shape[0], rows, columns
-
-
-def pooled_neurons(span: Span, side: int, pool: Pool) -> Span:
-    """The neurons, of ``side`` in all along an axis, that the windows of activations ``span`` (first, count) read."""
-    first = max(0, span[0] * pool.stride - pool.padding)
-    last = min(side, (span[0] + span[1] - 1) * pool.stride - pool.padding + pool.kernel)
-    return first, max(1, last - first)
+__all__ = ["Program"]
 
 
 @dataclass
@@ -59,9 +44,12 @@ class Program:
         steps: int | None = None,
         name: str = "assembled",
         network_hash: str = "",
+        pass_number: int = 0,
+        passes: int = 1,
         registers: Mapping[str, int] | None = None,
     ) -> None:
         self.config, self.name, self.network_hash = config, name, network_hash
+        self.pass_number, self.passes = pass_number, passes
         self.steps = config.time_steps if steps is None else steps
         self._registers = dict(registers or {})
         self._layers: dict[str, _Layer] = {}
@@ -78,11 +66,13 @@ class Program:
         pool: Pool | None = None,
         output_shape: Shape | None = None,
         scale: float | None = None,
+        extent: RegionEntry | None = None,
         fields: Mapping[str, int] | None = None,
     ) -> "Program":
         """Adds the input or a layer. ``shape``: of its neurons, before pooling. ``stage``: one more than the layer's
         before.
 
+        ``extent``: the part of its activations that the program holds (None: all).
         ``fields``: core descriptor fields of all its cores. The clamp is the range that the kind of read-out allows.
         Raises :class:`SdannError` for a name that is taken.
         """
@@ -92,7 +82,7 @@ class Program:
             stage = 1 + max((layer.entry.stage for layer in self._layers.values()), default=-1)
         entry = LayerEntry(
             name=name, shape=output_shape or (pooled_shape(shape, pool) if pool else shape), neurons=shape, stage=stage,
-            signed=signed, readout=readout, scale=scale,
+            signed=signed, readout=readout, scale=scale, extent=extent,
         )  # fmt: skip
         self._layers[name] = _Layer(entry, pool, self._clamp(entry) | dict(fields or {}))
         return self
@@ -101,7 +91,7 @@ class Program:
         bits = {"none": self.steps, "act": self.config.act_bits, "wide": self.config.out_bits, "raw": 0}[entry.readout]
         if bits == 0:
             return {"lo": 0, "hi": 0}
-        two = (entry.signed and entry.name != INPUT) or entry.readout == "wide"
+        two = (entry.signed and entry.stage > 0) or entry.readout == "wide"
         half = 1 << (bits - 1)
         return {"lo": -half, "hi": half - 1} if two else {"lo": 0, "hi": 2 * half - 1}
 
@@ -184,7 +174,8 @@ class Program:
         }  # fmt: skip
         manifest = Manifest(
             format=FORMAT, version=VERSION, chip=self.config.as_dict(), fingerprint=self.config.fingerprint,
-            network=self.name, network_hash=self.network_hash, registers=Registers(**registers), layers=layers,
+            network=self.name, network_hash=self.network_hash, pass_number=self.pass_number, passes=self.passes,
+            registers=Registers(**registers), layers=layers,
             cores=entries,
         )  # fmt: skip
         registers |= {"READOUT_FLITS": readout_flits(ProgramImage(manifest, memories)), **self._registers}

@@ -1,0 +1,346 @@
+"""Ways to cut a layer's map into pieces that each fit a core, and how busy they leave the busiest one."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from hdl.config import ChipConfig
+from sdann.errors import DoesNotFitError
+from sdann.graph import FanIn, Layer, QuantizedNetwork
+from sdann.mapper.geometry import Span, groups_of, pooled_neurons, split_evenly, weight_words_of
+from sdann.mapper.limits import need_at_most
+from sdann.mapper.manifest import RegionEntry
+from sdann.mapper.work import Floats, Spikes, layer_work
+
+__all__ = ["Grid", "Piece", "layer_grids", "split_fan_in"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Piece:
+    """What one core holds: rows, columns and channels of the activations (first, count), and a part of the fan-in."""
+
+    rows: Span
+    columns: Span
+    channels: Span
+    part: int
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Grid:
+    """A layer, or what the host sends, cut into rows x columns x channels x parts of its fan-in.
+
+    ``load``: estimated cycles per window of the busiest core; 0 for what the host sends. ``received``: positions times
+    groups that all its cores read of their sources.
+    """
+
+    name: str
+    rows: tuple[Span, ...]
+    columns: tuple[Span, ...]
+    channels: tuple[Span, ...]
+    parts: tuple[tuple[FanIn, ...], ...] = ()
+    load: float = 0.0
+    received: int = 0
+
+    @property
+    def inner(self) -> int:
+        """Cores that hold the same positions: they get the same bundles."""
+        return len(self.channels) * max(1, len(self.parts))
+
+    @property
+    def cores(self) -> int:
+        """Number of cores."""
+        return len(self.rows) * len(self.columns) * self.inner
+
+    @property
+    def pieces(self) -> list[Piece]:
+        """What each core holds; those of the same positions follow each other."""
+        return [
+            Piece(rows=rows, columns=columns, channels=channels, part=part)
+            for rows in self.rows
+            for columns in self.columns
+            for part in range(max(1, len(self.parts)))
+            for channels in self.channels
+        ]
+
+    def centres(self, height: int, width: int) -> tuple[tuple[float, float], ...]:
+        """Place (y, x) of each run of :attr:`inner` cores on the map of ``height`` x ``width``, 0..1."""
+        return tuple(((y + h / 2) / height, (x + w / 2) / width) for y, h in self.rows for x, w in self.columns)
+
+
+def split_fan_in(layer: Layer, count: int, lanes: int) -> tuple[tuple[FanIn, ...], ...]:
+    """The source groups of all edges, in order, in ``count`` runs of about the same number of weights."""
+    units: list[tuple[int, int, int, int]] = []  # edge, first channel, channels, weight words per output group
+    for number, edge in enumerate(layer.edges):
+        for channel0 in range(0, edge.channels, lanes):
+            channels = min(lanes, edge.channels - channel0)
+            units.append((number, channel0, channels, weight_words_of(edge, channels, 1, lanes)))
+    ends = np.cumsum([words for *_, words in units])
+    parts: list[list[FanIn]] = [[] for _ in range(count)]
+    for (number, channel0, channels, words), end in zip(units, ends.tolist(), strict=True):
+        into = parts[min(count - 1, int((end - words / 2) * count / int(ends[-1])))]
+        if into and into[-1].edge == number:
+            first = into.pop()
+            channel0, channels = first.channel0, first.channels + channels
+        into.append(FanIn(edge=number, channel0=channel0, channels=channels))
+    return tuple(tuple(part) for part in parts if part)
+
+
+class _Cutter:
+    """Searches the grids of one layer, or of what the host sends where ``layer`` is None, in one extent."""
+
+    def __init__(
+        self, network: QuantizedNetwork, name: str, layer: Layer | None, config: ChipConfig, extent: RegionEntry,
+        slots: int, spikes: Spikes, most: int, splittable: bool,
+    ) -> None:  # fmt: skip
+        self.splittable = splittable
+        self.network, self.name, self.layer, self.config = network, name, layer, config
+        self.extent, self.slots, self.spikes, self.most = extent, slots, spikes, most
+        self.pool = None if layer is None else layer.pool
+        shape = network.shape_of(name) if layer is None else layer.shape
+        self.sides = shape[1], shape[2]
+        self.best: dict[int, Grid] = {}
+        self.refusal: DoesNotFitError | None = None
+
+    # -- limits ---------------------------------------------------------------------------------------
+
+    def refuse(self, what: str, needed: int, available: int) -> None:
+        """Remembers the first refusal: the finest cuts come first, and no other can fit where they do not."""
+        where = repr(self.name) if self.layer is None else f"layer {self.name!r}"
+        self.refusal = self.refusal or DoesNotFitError(
+            f"{where}, cut as finely as it can be, needs {what} {needed} per core, the chip has {available}"
+        )
+
+    def fits(self, rows: int, columns: int, groups: int) -> bool:
+        """Whether the memories hold that many activations and the neurons that they are made of."""
+        config, pool = self.config, self.pool
+        neurons = 1
+        for count, side in ((rows, self.sides[0]), (columns, self.sides[1])):
+            neurons *= count if pool is None else min(side, (count - 1) * pool.stride + pool.kernel)
+        words, ring = neurons * groups, self.slots * rows * columns * groups
+        if words > config.neuron_words:
+            self.refuse("neuron_words", words, config.neuron_words)
+            return False
+        if ring > config.act_words:
+            self.refuse(f"act_words ({self.slots} slots of the history ring)", ring, config.act_words)
+            return False
+        return True
+
+    def splits(self, groups: int) -> list[tuple[tuple[FanIn, ...], ...]]:
+        """Splits of the fan-in whose weights fit a core of that many output groups."""
+        layer, config = self.layer, self.config
+        if layer is None:
+            return [()]
+        if self.splittable:
+            options = []
+            for count in range(1, config.parts + 1):
+                parts = split_fan_in(layer, count, config.lanes)
+                if len(parts) == count:
+                    options.append(parts)
+        else:
+            options = [layer.split]
+        fitting = []
+        for parts in options:
+            needed = max(
+                sum(weight_words_of(layer.edges[some.edge], some.channels, groups, config.lanes) for some in part)
+                for part in parts
+            )
+            if max(map(len, parts)) > config.edges:
+                self.refuse("edges", max(map(len, parts)), config.edges)
+            elif needed > config.weight_words:
+                self.refuse("weight_words", needed, config.weight_words)
+            else:
+                fitting.append(parts)
+        # more parts than needed cost partial sums: worth it only where there are no positions to cut
+        return fitting if self.extent.height * self.extent.width <= 4 else fitting[:1]
+
+    # -- search ---------------------------------------------------------------------------------------
+
+    def search(self) -> None:
+        """Fills :attr:`best`: of each number of cores the grid with the least load."""
+        config, extent = self.config, self.extent
+        lanes = config.lanes
+        groups = groups_of(extent.channels, lanes)
+        # the finest cut first, so that its refusal is the one that is reported
+        sizes = sorted({-(-groups // k) for k in range(1, groups + 1)})
+        for size in sizes:
+            if size > config.group_words:
+                continue
+            tiles = -(-groups // size)
+            channels = [
+                (extent.channel0 + first * lanes, min(count * lanes, extent.channels - first * lanes))
+                for first, count in split_evenly(0, groups, tiles)
+            ]
+            for parts in self.splits(size):
+                self.cut_positions(channels, parts, size)
+
+    def take(self, down: int, tiles: int) -> None:
+        """The one grid of that many row and channel tiles; raises :class:`DoesNotFitError` where it does not fit."""
+        extent, lanes = self.extent, self.config.lanes
+        groups = groups_of(extent.channels, lanes)
+        if not (1 <= down <= extent.height and 1 <= tiles <= groups):
+            raise DoesNotFitError(
+                f"{self.name!r} cannot be cut into {(down, tiles)}: it has {extent.height} rows, "
+                f"{groups} channel groups"
+            )
+        size, height = -(-groups // tiles), -(-extent.height // down)
+        where = f"{self.name!r} cut into {down} row x {tiles} channel tile(s)"
+        need_at_most(where, "group_words", size, self.config.group_words, " per core")
+        splits = self.splits(size)
+        if not splits or not self.fits(height, extent.width, size):
+            raise DoesNotFitError(f"{where}: {self.refusal}")
+        channels = [
+            (extent.channel0 + first * lanes, min(count * lanes, extent.channels - first * lanes))
+            for first, count in split_evenly(0, groups, tiles)
+        ]
+        tables = self.integrals(channels, splits[0])
+        self.consider(channels, splits[0], tables, down, 1, height, size)
+
+    def cut_positions(self, channels: Sequence[Span], parts: tuple[tuple[FanIn, ...], ...], size: int) -> None:
+        """All cuts of rows and columns, with the given channels and parts."""
+        extent = self.extent
+        inner = len(channels) * max(1, len(parts))
+        if not self.fits(1, 1, size) or inner > self.most:
+            return
+        tables = self.integrals(channels, parts)
+        heights = sorted({-(-extent.height // k) for k in range(1, extent.height + 1)})
+        widths = sorted({-(-extent.width // k) for k in range(1, extent.width + 1)})
+        for width in widths:
+            across = -(-extent.width // width)
+            if across * inner > self.most or not self.fits(1, width, size):
+                continue
+            for height in heights:
+                down = -(-extent.height // height)
+                if down * across * inner > self.most:
+                    continue
+                if not self.fits(height, width, size):
+                    break
+                self.consider(channels, parts, tables, down, across, height, size)
+
+    def integrals(self, channels: Sequence[Span], parts: Sequence[Sequence[FanIn]]) -> Floats:
+        """Summed work [parts * channel tiles, rows + 1, columns + 1] of the neurons; empty for what the host sends."""
+        if self.layer is None:
+            return np.zeros((0, 1, 1))
+        lanes, tables = self.config.lanes, []
+        for part in parts:
+            work = layer_work(self.network, self.layer, self.spikes, part)
+            for first, count in channels:
+                own = work[first // lanes : groups_of(first + count, lanes)].sum(axis=0)
+                tables.append(np.pad(own.cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0))))
+        return np.stack(tables)
+
+    def consider(
+        self, channels: Sequence[Span], parts: tuple[tuple[FanIn, ...], ...], tables: Floats, down: int, across: int,
+        height: int, size: int,
+    ) -> None:  # fmt: skip
+        """Equal pieces, and pieces of about equal work where they fit; keeps what is better than what is known."""
+        extent = self.extent
+        equal = (
+            split_evenly(extent.y0, extent.height, down), split_evenly(extent.x0, extent.width, across)
+        )  # fmt: skip
+        options = [equal]
+        if len(tables):
+            columns = self.weighted(tables, 1, across, lambda count: self.fits(height, count, size))
+            widest = max(count for _, count in columns)
+            rows = self.weighted(tables, 0, down, lambda count: self.fits(count, widest, size))
+            options.append((rows, columns))
+        for rows, columns in options:
+            highest, widest = max(count for _, count in rows), max(count for _, count in columns)
+            if not self.fits(highest, widest, size):
+                continue
+            grid = Grid(
+                name=self.name, rows=tuple(rows), columns=tuple(columns), channels=tuple(channels), parts=parts,
+                load=self.load(rows, columns, tables, size), received=self.received(rows, columns, len(channels)),
+            )  # fmt: skip
+            known = self.best.get(grid.cores)
+            if known is None or _rank(grid) < _rank(known):
+                self.best[grid.cores] = grid
+
+    def weighted(self, tables: Floats, axis: int, parts: int, fits: Callable[[int], bool]) -> list[Span]:
+        """Spans of the extent's rows (axis 0) or columns (1) of about equal work, each as long as fits at most."""
+        first, count = ((self.extent.y0, self.extent.height), (self.extent.x0, self.extent.width))[axis]
+        stride = 1 if self.pool is None else self.pool.stride
+        marginal = tables.sum(axis=0)[:, -1] if axis == 0 else tables.sum(axis=0)[-1]
+        ends = np.minimum((first + np.arange(count + 1)) * stride, len(marginal) - 1)
+        work = marginal[ends] - marginal[ends[0]]
+        longest = next((size for size in range(count, 0, -1) if fits(size)), 1)
+        bounds = [0]
+        for i in range(1, parts + 1):
+            wanted = int(np.searchsorted(work, work[-1] * i / parts))
+            low = max(bounds[-1] + 1, count - (parts - i) * longest)
+            high = min(bounds[-1] + longest, count - (parts - i))
+            bounds.append(min(max(wanted, low), high))
+        return [(first + a, b - a) for a, b in pairwise(bounds)]
+
+    def load(self, rows: Sequence[Span], columns: Sequence[Span], tables: Floats, size: int) -> float:
+        """Cycles per window of the busiest core: its visits at full masks, and its passes over the neuron words."""
+        if not len(tables):
+            return 0.0
+        y, x = (
+            np.array([pooled_neurons(span, side, self.pool) for span in spans])
+            for spans, side in ((rows, self.sides[0]), (columns, self.sides[1]))
+        )
+        y0, y1, x0, x1 = y[:, 0], y.sum(axis=1), x[:, 0], x.sum(axis=1)
+        work = (
+            tables[:, y1[:, None], x1] - tables[:, y0[:, None], x1] - tables[:, y1[:, None], x0]
+            + tables[:, y0[:, None], x0]
+        )  # fmt: skip
+        config = self.config
+        passes = (self.network.time_steps + 1) * size * config.requant_subwords
+        cycles = work / (config.lanes * config.weight_ports) + passes * y[:, 1][:, None] * x[:, 1]
+        return float(cycles.max())
+
+    def received(self, rows: Sequence[Span], columns: Sequence[Span], tiles: int) -> int:
+        """Positions times groups that all cores read; of what the host sends, what neighbours of 3 x 3 kernels read."""
+        if self.layer is None:
+            return sum(count + 2 for _, count in rows) * sum(count + 2 for _, count in columns) * tiles
+        total = 0
+        for edge in self.layer.edges:
+            kernel_h, kernel_w = edge.weight.shape[2:]
+            stride = edge.stride * (self.pool.stride if self.pool else 1)
+            down = sum((count - 1) * stride + kernel_h for _, count in rows)
+            across = sum((count - 1) * stride + kernel_w for _, count in columns)
+            total += (
+                down * across * (1 if edge.kind == "depthwise" else tiles * groups_of(edge.channels, self.config.lanes))
+            )
+        return int(total)
+
+
+def _rank(grid: Grid) -> tuple[int, int]:
+    """Of two grids with as many cores the one with less load is better; within some 3 %, the one that reads less."""
+    return round(math.log(max(grid.load, 1.0)) / 0.03), grid.received
+
+
+def layer_grids(
+    network: QuantizedNetwork, name: str, config: ChipConfig, *, extent: RegionEntry, slots: int, spikes: Spikes,
+    source: bool = False, splittable: bool = False, most: int | None = None, cut: tuple[int, int] | None = None,
+) -> list[Grid]:  # fmt: skip
+    """The best ways to cut ``extent`` of the activations of a layer (or of what the host sends, where ``source``).
+
+    With each next one there are more cores, and the busiest has less to do. ``slots``: of the history ring, 1 more than
+    the stages that its longest edge leads over. ``most``: cores at most, all of the chip's by default. ``cut``:
+    (row tiles, channel tiles) instead of a search. ``splittable``: see
+    :func:`sdann.mapper.limits.can_split`. Raises :class:`DoesNotFitError` that names layer, limit, needed and available
+    where nothing fits.
+    """
+    most = len(config.cores) if most is None else most
+    if slots > config.slots:
+        raise DoesNotFitError(
+            f"{name!r} is read {slots - 1} stages later and needs slots {slots}, the chip has {config.slots}"
+        )
+    layer = None if source else network.layer(name)
+    cutter = _Cutter(network, name, layer, config, extent, slots, spikes, most, splittable)
+    if cut is None:
+        cutter.search()
+    else:
+        cutter.take(*cut)
+    front: list[Grid] = []
+    for cores in sorted(cutter.best):
+        grid = cutter.best[cores]
+        if not front or grid.load < front[-1].load:
+            front.append(grid)
+    if not front:
+        raise cutter.refusal or DoesNotFitError(f"{name!r} needs more than the chip's {most} cores")
+    return front

@@ -1,0 +1,68 @@
+"""Relay layers: a skip that is longer than the cores' history is handed on by cores that do nothing else."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from sdann.errors import UnsupportedError
+from sdann.graph import INPUT, Edge, Layer, QuantizedNetwork
+
+__all__ = ["stages_of", "with_relays"]
+
+
+def stages_of(network: QuantizedNetwork) -> dict[str, int]:
+    """Pipeline stage of the input (0) and of every layer (1 more than the latest of its sources)."""
+    stages = {INPUT: 0}
+    for layer in network.layers:
+        stages[layer.name] = 1 + max(stages[edge.source] for edge in layer.edges)
+    return stages
+
+
+def _relay(network: QuantizedNetwork, name: str, source: str) -> Layer:
+    """A layer that repeats the activations of ``source``: one depthwise weight of 1."""
+    channels = network.shape_of(source)[0]
+    ones = np.ones(channels, dtype=np.int64)
+    # (V * 2 + 1) >> 1 is V
+    edge = Edge(source=source, kind="depthwise", weight=np.ones((channels, 1, 1, 1), dtype=np.int64))
+    return Layer(
+        name=name, shape=network.shape_of(source), edges=(edge,), mult=2 * ones, shift=ones, bias=0 * ones,
+        bias_mode="scaled", lo=0, hi=(1 << network.time_steps) - 1,
+    )  # fmt: skip
+
+
+def with_relays(network: QuantizedNetwork, reach: int) -> QuantizedNetwork:
+    """``network`` with relay layers, so that no edge leads over more than ``reach`` stages.
+
+    The activations of its own layers stay what they are; a relay has the name of what it repeats and the stage in which
+    it does. Raises :class:`UnsupportedError` for a long skip from a signed input, which no layer can repeat.
+    """
+    while True:
+        stages = stages_of(network)
+        for layer in network.layers:
+            far = next((e.source for e in layer.edges if stages[layer.name] - stages[e.source] > reach), None)
+            if far is not None:
+                break
+        else:
+            return network
+        if far == INPUT and network.input_signed:
+            raise UnsupportedError(
+                f"layer {layer.name!r} reads the signed input over {stages[layer.name]} stages, the chip's history "
+                f"reaches {reach}: use a chip with more slots, or an unsigned input"
+            )
+        name = f"{far.split('@')[0]}@{stages[far] + 1}"
+        number = network.layers.index(layer)
+        relay = _relay(network, name, far)
+        # every edge that leads too far from there takes the relay
+        layers = [
+            replace(
+                other,
+                edges=tuple(
+                    replace(edge, source=name)
+                    if edge.source == far and stages[other.name] - stages[far] > reach
+                    else edge
+                    for edge in other.edges
+                ),
+            )
+            for other in network.layers[number:]
+        ]
+        network = replace(network, layers=(*network.layers[:number], relay, *layers))
