@@ -4,6 +4,7 @@ Knows nothing of networks: all behaviour comes from the words, read through the 
 """
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -101,14 +102,18 @@ class TileCore:
         self.counters[Counter.SPIKES_IN] += taken
         return rejected
 
-    def accumulate(self) -> IntArray:
-        """I(t) of this window's bundles: int64 [t, height, width, groups, lanes], not yet wrapped. Counts SOPs."""
-        total = np.zeros((self.steps, *self.shape[:2], self.shape[2] * self.shape[3]))
+    def accumulate(self, *, at_once: bool = False) -> IntArray:
+        """I(t) of this window's bundles: int64 [t, height, width, groups, lanes], not yet wrapped. Counts SOPs.
+
+        ``at_once``: one step in place of all, see :meth:`sdann.tile_edges.TileEdge.accumulate`.
+        """
+        steps = 1 if at_once else self.steps
+        total = np.zeros((steps, *self.shape[:2], self.shape[2] * self.shape[3]))
         for edge in self.edges:
-            if (found := edge.accumulate(self.exists)) is not None:
+            if (found := edge.accumulate(self.exists, at_once=at_once)) is not None:
                 total += found[0]
                 self.counters[Counter.SOPS] += found[1]
-        return total.astype(np.int64).reshape(self.steps, *self.shape)
+        return total.astype(np.int64).reshape(steps, *self.shape)
 
     # -- membranes --------------------------------------------------------------------------------------
 
@@ -116,6 +121,19 @@ class TileCore:
         """A window without a sample to integrate: what arrives stays in I."""
         currents = self.accumulate()
         self.leftover = self.neurons.wrap(currents.sum(axis=0) + self.leftover, self.config.isum_bits)
+
+    @cached_property
+    def linear(self) -> bool:
+        """Whether the order of steps cannot matter: nothing rounds, wraps or saturates, whatever spikes arrive."""
+        reach = max((float(edge.reach.max(initial=0)) for edge in self.edges if edge.enable), default=0.0)
+        reach *= sum(edge.enable for edge in self.edges)
+        narrow = min(1 << (self.config.isum_bits - 1), 1 << 52)
+        fits = reach < narrow and reach * ((1 << self.steps) - 1) < 1 << (self.config.membrane_bits - 1)
+        return fits and not self.neurons.scaled
+
+    def integrate_at_once(self) -> None:
+        """All steps of a window in one: V(T-1) of a core that is :attr:`linear` and has nothing left over."""
+        self.v = self.accumulate(at_once=True)[0]
 
     def integrate(self) -> tuple[IntArray, IntArray]:
         """All steps of a window: I(t) and V(t), int64 [t, height, width, groups, lanes]. V(T-1) stays in ``v``."""

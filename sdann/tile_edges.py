@@ -43,7 +43,8 @@ class TileEdge:
             self.kernel = weights[index % depth].reshape(kernel_h, kernel_w, self.groups * lanes, own * lanes)
         self.visible = kernel_h > 0 and kernel_w > 0 and height > 0 and width > 0
         sides = ((height - 1) * self.stride + kernel_h, (width - 1) * self.stride + kernel_w)
-        self.spikes = np.zeros((steps, *sides, self.groups * lanes) if self.visible else (steps, 0, 0, 0))
+        shape = (steps, *sides, self.groups * lanes) if self.visible else (steps, 0, 0, 0)
+        self.spikes = np.zeros(shape, dtype=np.uint8)
         self.dirty = False
 
     def receive(self, y: int, x: int, group: int, spikes: npt.NDArray[Any]) -> tuple[int, int]:
@@ -65,27 +66,41 @@ class TileEdge:
         if seen.size:
             top, left = y + rows.start - self.origin[0], x + columns.start - self.origin[1]
             channel = (group + first - self.group0) * self.lanes
-            flat = seen.reshape(*seen.shape[:3], -1)
+            flat = seen.reshape(*seen.shape[:3], -1).astype(np.uint8, copy=False)
             self.spikes[
                 :, top : top + flat.shape[1], left : left + flat.shape[2], channel : channel + flat.shape[3]
             ] += flat
             self.dirty = True
         return int(taken.sum()), rejected
 
-    def accumulate(self, exists: npt.NDArray[np.bool_]) -> tuple[Floats, int] | None:
+    @property
+    def reach(self) -> Floats:
+        """Largest |I(t)| that spikes could cause in each lane, [groups * lanes]."""
+        total = np.zeros(self.region[2] * self.lanes)
+        reached = np.abs(self.kernel).sum(axis=(0, 1) if self.depthwise else (0, 1, 2)) * (1 << self.shift)
+        total[: len(reached)] = reached[: len(total)]
+        return total
+
+    def accumulate(self, exists: npt.NDArray[np.bool_], *, at_once: bool = False) -> tuple[Floats, int] | None:
         """(I(t) [t, height, width, groups * lanes], synaptic operations) of this window's spikes; None: there are none.
 
-        ``exists``: which of the core's lanes hold a neuron [groups * lanes].
+        ``exists``: which of the core's lanes hold a neuron [groups * lanes]. ``at_once``: all steps in one, the sum of
+        2^(T-1-t) I(t), [1, height, width, groups * lanes].
         """
         if not self.dirty:
             return None
         height, width, own = self.region
         sides, step = self.kernel.shape[:2], slice(None, None, self.stride)
-        windows = sliding_window_view(self.spikes, sides, axis=(1, 2))[:, step, step]  # [t, y, x, channel, ky, kx]
-        counts = self.spikes.sum(axis=0)  # [y, x, channel]
+        counts = self.spikes.sum(axis=0, dtype=np.int64)  # [y, x, channel]
+        steps = self.spikes.astype(np.float64)
+        if at_once:
+            weights = 2.0 ** np.arange(len(steps) - 1, -1, -1)
+            weights[0] *= -1 if self.signed else 1
+            steps = np.tensordot(weights, steps, axes=1)[None]
+        windows = sliding_window_view(steps, sides, axis=(1, 2))[:, step, step]  # [t, y, x, channel, ky, kx]
         if self.depthwise:
             size = min(self.groups, own) * self.lanes  # only the group of the spikes' own number is reached
-            total = np.zeros((len(self.spikes), height, width, own * self.lanes))
+            total = np.zeros((len(steps), height, width, own * self.lanes))
             total[..., :size] = np.einsum("tyxcij,ijc->tyxc", windows[..., :size, :, :], self.kernel[..., :size])
             reached = sliding_window_view(counts, sides, axis=(0, 1))[step, step].sum(axis=(0, 1, 3, 4))
             sops = int(reached[:size][exists[:size]].sum())
@@ -94,7 +109,7 @@ class TileEdge:
             reached = sliding_window_view(counts.sum(axis=2), sides)[step, step].sum()
             sops = int(reached) * int(exists.sum())
         total *= 1 << self.shift
-        if self.signed:
+        if self.signed and not at_once:
             total[0] = -total[0]
         self.spikes[:] = 0
         self.dirty = False

@@ -150,7 +150,9 @@ class _Run:
             if core.enable and core.stage > 0 and (n := self.sample(window, core.stage - 1)) is not None
         }
         for at, core in self.cores.items():
-            if at in integrating:
+            if at in integrating and core.linear and not self.trace and not core.leftover.any():
+                core.integrate_at_once()
+            elif at in integrating:
                 currents, membranes = core.integrate()
                 if self.trace:
                     self.isum[at][integrating[at]], self.traced[at][integrating[at]] = currents, membranes
@@ -182,7 +184,7 @@ class _Run:
                 continue
             # an input tile's ring advances only with a sample
             behind = age if core.stage else sum(self.sample(window, k) is not None for k in range(age))
-            spikes = (core.activations(behind)[None] >> planes) & 1  # [t, y, x, group, lane]
+            spikes = ((core.activations(behind)[None] >> planes) & 1).astype(np.uint8)  # [t, y, x, group, lane]
             self.counters[at][Counter.SPIKES_OUT] += int(spikes.sum())
             for route in core.routes:
                 if route["age"] == age:

@@ -28,7 +28,7 @@ from sdann.mapper.relays import with_relays
 from sdann.mapper.traffic import Traffic, traffic_of
 from sdann.mapper.work import Spikes, assumed_spikes, with_repeated
 
-__all__ = ["MappedPass", "NetworkMap", "map_network", "plan_network"]
+__all__ = ["MappedPass", "NetworkMap", "map_network", "pass_on_tiles", "plan_network", "with_parts"]
 
 _BUDGETS = (1.0, 0.85, 0.7, 0.5, 0.35, 0.0)
 """Shares of the spare cores that are given out: fewer where routes run out, since they grow with the cuts."""
@@ -43,6 +43,7 @@ class MappedPass:
 
     ``grids``: how everything on the chip is cut. ``tiles``: where the pieces lie. ``network``: with the fan-in of its
     layers split as the grids say. ``traffic``: of its spikes; ``method``: how the places were found.
+    ``route_counts``: route entries of each core.
     """
 
     frame: Frame
@@ -51,6 +52,7 @@ class MappedPass:
     network: QuantizedNetwork
     traffic: Traffic
     method: str
+    route_counts: Mapping[Coordinate, int]
 
     @property
     def cores(self) -> int:
@@ -110,11 +112,11 @@ def _places(grids: Mapping[str, Grid], tiles: Mapping[str, list[Coordinate]]) ->
     }
 
 
-def _with_parts(network: QuantizedNetwork, grids: Mapping[str, Grid]) -> QuantizedNetwork:
-    """The network with each layer's fan-in split as its grid says."""
+def with_parts(network: QuantizedNetwork, grids: Mapping[str, Grid], frame: Frame) -> QuantizedNetwork:
+    """The network with the fan-in of what the pass computes split as the grids say."""
     layers = tuple(
         replace(layer, parts=grids[layer.name].parts)
-        if layer.name in grids and len(grids[layer.name].parts) > 1
+        if layer.name in frame.layers and len(grids[layer.name].parts) > 1
         else layer
         for layer in network.layers
     )
@@ -132,10 +134,14 @@ def _links(network: QuantizedNetwork, frame: Frame, spikes: Spikes) -> dict[tupl
 
 
 def _placed(
-    network: QuantizedNetwork, frame: Frame, grids: Mapping[str, Grid], config: ChipConfig, spikes: Spikes
+    network: QuantizedNetwork,
+    frame: Frame,
+    grids: Mapping[str, Grid],
+    config: ChipConfig,
+    spikes: Spikes,
 ) -> MappedPass:
     """The placement with the least traffic of those that are tried."""
-    split = _with_parts(network, {name: grid for name, grid in grids.items() if name in frame.layers})
+    split = with_parts(network, grids, frame)
     blocks = [
         Block(name, grid.cores, grid.inner, grid.centres(*network.shape_of(name)[1:])) for name, grid in grids.items()
     ]
@@ -177,8 +183,8 @@ def pass_on_tiles(
         tiles=tiles,
         network=network,
         traffic=traffic_of(routes, names, spikes, config),
-        method=method,
-    )
+        method=method, route_counts={tile: len(entries) for tile, entries in routes.items()},
+    )  # fmt: skip
 
 
 def plan_network(
@@ -231,11 +237,11 @@ def _pass(
 ) -> MappedPass:
     """The most cores for which the routes suffice."""
     options = planner.grids(frame)
-    least = sum(grids[0].cores for grids in options.values())
+    fewest = sum(grids[0].cores for grids in options.values())
     refusal: DoesNotFitError | None = None
     tried: set[int] = set()
     for share in _BUDGETS:
-        grids = allocate(options, least + int((budget - least) * share))
+        grids = allocate(options, fewest + int((budget - fewest) * share))
         if (cores := sum(grid.cores for grid in grids.values())) in tried:
             continue
         tried.add(cores)
