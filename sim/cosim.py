@@ -54,7 +54,8 @@ def simulate(
     answer_limit: int = 20_000,
     step_limit: int = 1_000_000,
 ) -> RunResult:
-    """Runs samples [K, C, H, W] (integers of T bits, of every source of the program) back to back through the chip that the image is for.
+    """Runs samples [K, C, H, W] (integers of T bits, of every source of the program) back to back through the chip that
+    the image is for.
 
     ``mode``: "observe" reads every neuron's activation, "stream" runs at full speed and yields outputs only. ``stall``:
     probability that the host stalls, per cycle and stream. ``verilog``: the chip's text where it is at

@@ -231,8 +231,8 @@ class ChipDriver:
     async def collect(self, samples: int, limit: int) -> list[IntArray]:
         """Outputs of that many samples, in order; ``limit`` bounds the cycles without any movement.
 
-        Each is the last layer's [C, H, W], or empty where the program reads nothing out. On a time-out the message says which tiles are silent and
-        in what step the chip stands.
+        Each is the last layer's [C, H, W], or empty where the program reads nothing out. On a time-out the message says
+        which tiles are silent and in what step the chip stands.
         """
         per_sample = self.readout_flits
         while len(self.readouts) < samples * per_sample:

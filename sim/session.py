@@ -8,7 +8,6 @@ from hdl.host import PauseMode, Register, RunState
 from hdl.pack import fields, unpack
 from hdl.program import Counter, Memory, memory_layouts
 from sdann.graph import IntArray
-
 from sdann.mapper import ProgramImage
 from sdann.mapper.samples import Inputs, inputs_by_name
 

@@ -23,8 +23,9 @@ Mode = Literal["stream", "observe", "trace"]
 class Workload:
     """One run. ``folder`` holds ``workload.json``, ``samples.npz``, and afterwards the result or the error.
 
-    ``mode``: as the functions of :mod:`sim.session`. ``samples``: integers [K, C, H, W], of the program's sources. ``stall``: probability of a
-    host stall per cycle and stream. ``core``: the one to trace. Limits as in :class:`sim.driver.ChipDriver`.
+    ``mode``: as the functions of :mod:`sim.session`. ``samples``: integers [K, C, H, W], of the program's sources.
+    ``stall``: probability of a host stall per cycle and stream. ``core``: the one to trace. Limits as in
+    :class:`sim.driver.ChipDriver`.
     """
 
     folder: Path
@@ -66,7 +67,7 @@ class Workload:
         settings["core"] = tuple(settings["core"])
         with np.load(path.parent / "samples.npz", allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
-        samples = arrays[_ONLY] if _ONLY in arrays else arrays
+        samples = arrays.get(_ONLY, arrays)
         return cls(folder=path.parent, samples=samples, **settings)
 
     def image(self) -> ProgramImage:

@@ -7,37 +7,82 @@ import click
 
 from sdann.atomic import atomic
 
-from .options import IN_FILE, chip_from, chip_options, out_option, split_option
-from .outcome import Outcome, command
-from .tables import map_rows, map_text
+from .options import OUT_FILE, chip_from, chip_options, out_option, source_options, split_option
+from .outcome import Outcome, command, progress
+from .tables import fit_rows, fit_text, map_rows, map_text
 
-__all__ = ["map_command"]
+__all__ = ["map_command", "pass_path"]
+
+
+def pass_path(out: Path, number: int, passes: int) -> Path:
+    """Where the program of a pass goes: ``out`` itself where there is one, else with the pass's number in its name."""
+    return out if passes == 1 else out.with_name(f"{out.stem}-{number}{out.suffix}")
 
 
 @command("map")
-@click.argument("network_file", metavar="NETWORK", type=IN_FILE)
+@click.argument("what", metavar="NETWORK")
 @chip_options(default="demo")
 @split_option()
-@out_option("build/image.safetensors", "the program image")
+@click.option("--cores", type=click.IntRange(1), help="Use so many cores at most. [default: all]")
+@source_options(
+    samples=4, what="Inputs whose spikes the choice of tiles goes by; 0: all sources count as equally busy."
+)
+@click.option("--picture", type=OUT_FILE, help="Draw the mapped chip into this SVG or PNG file.")
+@out_option("build/image.safetensors", "the program image (with -0, -1 ... in its name where there are several passes)")
 def map_command(
-    network_file: Path,
-    preset_name: str,
-    fields: tuple[tuple[str, int], ...],
-    splits: tuple[tuple[str, tuple[int, int]], ...],
-    out: Path,
-) -> Outcome:
-    """Map the integer network NETWORK on a chip's cores."""
-    config = chip_from(preset_name, fields)
-    from sdann.mapper import map_network, mesh_text
-    from sdann.network_file import load_network
+    what: str, preset_name: str, fields: tuple[tuple[str, int], ...], splits: tuple[tuple[str, tuple[int, int]], ...],
+    cores: int | None, samples: int, data: str | None, calibration: int, seed: int, picture: Path | None, out: Path,
+) -> Outcome:  # fmt: skip
+    """Map NETWORK on a chip's cores.
 
-    network = load_network(network_file)
-    image = map_network(network, config, dict(splits))
-    with atomic(out) as temporary:
-        image.save(temporary)
-    data: dict[str, Any] = {
-        "network": network.name, "preset": config.name, "config_id": config.fingerprint,
-        "cores": {"used": len(image.cores), "available": len(config.cores)}, "layers": map_rows(image),
-        "mesh": mesh_text(image), "out": str(out),
+    NETWORK is a file of `sdann quantize`, weights of `sdann train`, or a name of `sdann zoo`. A network larger than the
+    chip becomes several programs, which run one after the other.
+    """
+    config = chip_from(preset_name, fields)
+    from sdann import reference
+    from sdann.mapper import mesh_text, plan_network
+    from sdann.mapper.assessment import assess
+    from sdann.mapper.work import count_spikes
+    from sdann.network_source import open_source
+
+    with progress() as steps:
+        advance = steps.bar("network")
+        advance(0, 1)
+        source = open_source(what, samples=max(samples, 1), data=data, calibration=calibration, seed=seed)
+        network, spikes = source.network, None
+        if samples:
+            spikes = count_spikes(network, reference.run(network, source.x).activations, config.lanes)
+        advance(1, 1)
+        mapped = plan_network(
+            network, config, spikes=spikes, overrides=dict(splits), cores=cores, progress=steps.bar("places")
+        )
+        fits, files, rows, text = [], [], [], []
+        write = steps.bar("programs")
+        count = len(mapped.passes)
+        for number in range(count):
+            write(number, count)
+            image = mapped.image(number)
+            path = pass_path(out, number, count)
+            with atomic(path) as temporary:
+                image.save(temporary)
+            files.append(str(path))
+            fits.append(assess(mapped, number))
+            rows += [{"pass": number, **row} for row in map_rows(image)]
+            if count == 1:
+                mesh = mesh_text(image)
+                text = map_text(image)
+        write(count, count)
+        if picture is not None:
+            from sdann.chip_picture import chip_picture
+
+            with atomic(picture) as temporary:
+                temporary.write_bytes(chip_picture(mapped, fits, picture.suffix.lstrip(".") or "svg"))
+            files.append(str(picture))
+    data_out: dict[str, Any] = {
+        "network": network.name, "source": source.about, "preset": config.name, "config_id": config.fingerprint,
+        "passes": count, "cores": {"used": max(fit.cores for fit in fits), "available": len(config.cores)},
+        "calibration_samples": samples, "layers": rows, "fit": fit_rows(fits), "out": files,
     }  # fmt: skip
-    return Outcome(data=data, text=[*map_text(image), f"wrote {out}"])
+    if count == 1:
+        data_out |= {"mesh": mesh}
+    return Outcome(data=data_out, text=[*text, *fit_text(fits), *(f"wrote {path}" for path in files)])

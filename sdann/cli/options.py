@@ -12,7 +12,8 @@ from hdl.config import PRESETS, ChipConfig, preset
 
 __all__ = [
     "IN_FILE", "OUT_FILE", "chip_from", "chip_options", "cosim_options", "membrane_options", "out_option",
-    "quantize_options", "sample_options", "sparsity_options", "split_option",
+    "quantize_options", "sample_options", "source_options", "sparsity_options",
+    "split_option",
 ]  # fmt: skip
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -180,6 +181,23 @@ def quantize_options() -> Callable[[Command], Command]:
             "--calibration", type=click.IntRange(1), default=256, show_default=True,
             help="Training images to calibrate with.",
         ),
+    )  # fmt: skip
+
+
+def source_options(*, samples: int, what: str, least: int = 0) -> Callable[[Command], Command]:
+    """``--samples``, ``--data``, ``--calibration`` and ``--seed`` of :func:`sdann.network_source.open_source`."""
+    return _several(
+        click.option("--samples", type=click.IntRange(least), default=samples, show_default=True, help=what),
+        click.option(
+            "--data", metavar="DATA",
+            help="Inputs of a network of the zoo: as of `sdann train`, or photographs. [default: the network's own, if "
+            "it needs no path; else photographs]",
+        ),
+        click.option(
+            "--calibration", type=click.IntRange(2), default=8, show_default=True,
+            help="Images that ranges and seeded weights of a network of the zoo are fitted to.",
+        ),
+        click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of everything random."),
     )  # fmt: skip
 
 

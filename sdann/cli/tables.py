@@ -11,16 +11,21 @@ from rich.table import Table
 
 if TYPE_CHECKING:
     from sdann.mapper import ProgramImage
+    from sdann.mapper.assessment import PassFit
     from sdann.quantize import QuantizeReport
     from sdann.results import Figure
     from sdann.stages import StageResult
+    from sdann.validation import Validation
     from sim.formal.engine import Proof, Result
     from sim.traffic.sweep import Curve
 
 __all__ = [
-    "agreement_table", "figure_text", "layer_table", "load_table", "map_rows", "map_text", "proof_table",
-    "quantize_table", "stage_text", "table", "zoo_table",
+    "agreement_table", "figure_text", "fit_rows", "fit_text", "layer_table", "load_table", "map_rows", "map_text",
+    "proof_table", "quantize_table", "stage_text", "table", "validation_text", "zoo_table",
 ]  # fmt: skip
+
+MOST_LISTED, MOST_COLUMNS = 8, 10
+"""Cores that a row lists, and columns of a mesh that a table shows."""
 
 
 def _table(title: str, *columns: str, left: int = 1) -> Table:
@@ -78,7 +83,7 @@ def map_rows(image: "ProgramImage") -> list[dict[str, Any]]:
 
 
 def map_text(image: "ProgramImage") -> list[RenderableType]:
-    """The same as tables, with the mesh."""
+    """The same as tables, with the mesh where it is narrow (``sdann map --picture`` draws any)."""
     from sdann.mapper import map_table, mesh_text
 
     used, available = len(image.cores), len(image.config.cores)
@@ -86,15 +91,88 @@ def map_text(image: "ProgramImage") -> list[RenderableType]:
     table = _table(title, "layer", "shape", "tiles", "cores", "neuron words", "weight words", "edges", "routes", left=4)
     for use in map_table(image):
         memories = [f"{used} / {depth}" for used, depth in (use.neuron_words, use.weight_words, use.edges, use.routes)]
-        cores = " ".join(f"{y},{x}" for y, x in use.cores)
+        few = use.cores if len(use.cores) <= MOST_LISTED else (*use.cores[: MOST_LISTED - 1], use.cores[-1])
+        listed = [f"{y},{x}" for y, x in few]
+        cores = " ".join(listed if few is use.cores else [*listed[:-1], "..", listed[-1], f"({len(use.cores)})"])
         shape = " x ".join(map(str, use.shape))
         table.add_row(use.layer, shape, f"{use.row_tiles} x {use.channel_tiles}", cores, *memories)
+    if image.config.cols > MOST_COLUMNS:
+        return [table]
     mesh = _table(
         "Mesh (x to the right, y upwards)", "y", *map(str, range(image.config.cols)), left=image.config.cols + 1
     )
     for y, row in reversed(list(enumerate(mesh_text(image)))):
         mesh.add_row(str(y), *(name or "-" for name in row))
     return [table, mesh]
+
+
+def fit_rows(fits: Sequence["PassFit"]) -> list[dict[str, Any]]:
+    """Fill, balance and traffic of each pass."""
+    return [
+        {
+            "pass": fit.number, "cores": fit.cores, "method": fit.method, "window_cycles": fit.window,
+            "busiest_over_mean_sops": fit.balance.ratio, "busiest_sops": fit.balance.busiest,
+            "naive_busiest_sops": fit.naive_balance.busiest, "hops": fit.traffic.hops, "least_hops": fit.traffic.least,
+            "naive_hops": None if fit.naive is None else fit.naive.hops,
+            "layers": [
+                {
+                    "layer": row.layer, "from_host": row.source, "stage": row.stage, "rows": row.rows,
+                    "columns": row.columns, "channels": row.channels, "parts": row.parts, "cores": row.cores,
+                    "used": {name: {"used": a, "available": b} for name, (a, b) in row.used.items()},
+                    "binds": row.binds, "sops": row.sops, "busiest_over_mean_sops": row.balance.ratio,
+                    "load_cycles": row.load,
+                }
+                for row in fit.layers
+            ],
+        }
+        for fit in fits
+    ]  # fmt: skip
+
+
+def fit_text(fits: Sequence["PassFit"]) -> list[RenderableType]:
+    """The same as tables: the layers, then the passes."""
+    layers = _table(
+        "Layers: estimates per sample", "pass", "layer", "rows x columns x channels x parts", "cores", "binds", "full",
+        "SOPs", "busiest / mean", "cycles", "of window", left=3,
+    )  # fmt: skip
+    for fit in fits:
+        for row in fit.layers:
+            used, available = row.used[row.binds]
+            layers.add_row(
+                str(fit.number), row.layer + (" (host)" if row.source and row.layer != "input" else ""),
+                f"{row.rows} x {row.columns} x {row.channels} x {row.parts}", str(row.cores), row.binds,
+                f"{used / max(1, available):.0%}", f"{row.sops:,.0f}", f"{row.balance.ratio:.2f}", f"{row.load:,.0f}",
+                f"{row.load / fit.window:.0%}" if fit.window else "-",
+            )  # fmt: skip
+    passes = _table(
+        "Passes: busiest core and traffic, beside the least possible and equal tiles in rows", "pass", "cores",
+        "places", "window cycles", "busiest / mean SOPs", "busiest SOPs", "(naive)", "hops", "(least)", "(naive)",
+        left=1,
+    )  # fmt: skip
+    for fit in fits:
+        passes.add_row(
+            str(fit.number), f"{fit.cores} / {fit.available}", fit.method, f"{fit.window:,.0f}",
+            f"{fit.balance.ratio:.2f}", f"{fit.balance.busiest:,.0f}", f"{fit.naive_balance.busiest:,.0f}",
+            f"{fit.traffic.hops:,.0f}", f"{fit.traffic.least:,.0f}",
+            "-" if fit.naive is None else f"{fit.naive.hops:,.0f}",
+        )  # fmt: skip
+    return [layers, passes]
+
+
+def validation_text(found: "Validation") -> Table:
+    """Every layer's comparison."""
+    title = (
+        f"{found.network}: {found.samples} samples, {found.passes} pass(es), golden against the programs' tile model"
+    )
+    table = _table(title, "layer", "compared", "differ", "not zero", "SOPs", "SOPs differ")
+    for row in found.layers:
+        table.add_row(
+            row.layer, f"{row.compared:,}", f"{row.different:,}", f"{row.alive:.0%}", f"{row.sops:,}",
+            f"{row.sops - row.expected_sops:,}",
+        )  # fmt: skip
+    table.add_row("all", f"{sum(r.compared for r in found.layers):,}", f"{found.different:,}", "",
+                  f"{sum(r.sops for r in found.layers):,}", "")  # fmt: skip
+    return table
 
 
 def _or_dash(value: int | float | None, form: str = ",") -> str:

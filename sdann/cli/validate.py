@@ -1,45 +1,130 @@
 """``sdann validate``."""
 
+import time
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from .options import IN_FILE, sample_options
-from .outcome import Outcome, command, progress
-from .tables import stage_text
+from .options import IN_FILE, chip_from, chip_options, source_options
+from .outcome import Outcome, Steps, command, progress
+from .tables import fit_rows, stage_text, validation_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from sdann.mapper import ProgramImage
+    from sdann.network_source import NetworkSource
 
 __all__ = ["validate_command"]
 
 
 @command("validate")
-@click.argument("network_file", metavar="NETWORK", type=IN_FILE)
-@click.argument("image_file", metavar="IMAGE", type=IN_FILE)
-@sample_options(60)
-def validate_command(network_file: Path, image_file: Path, samples: int, seed: int) -> Outcome:
-    """Check a program image without RTL, every neuron of every layer.
+@click.argument("what", metavar="NETWORK")
+@click.argument("images", metavar="[IMAGE]...", type=IN_FILE, nargs=-1)
+@source_options(samples=2, what="Number of inputs.", least=1)
+@chip_options(default="darwin")
+def validate_command(
+    what: str, images: tuple[Path, ...], samples: int, data: str | None, calibration: int, seed: int,
+    preset_name: str, fields: tuple[tuple[str, int], ...],
+) -> Outcome:  # fmt: skip
+    """Check programs without RTL, every neuron of every layer.
 
-    Runs the golden model of NETWORK, the spiking model, and IMAGE core by core, and compares all activations, SOPs and
-    saturations. Samples are test digits for a network that takes them, else random.
+    Runs the golden model of NETWORK, and each IMAGE core by core, pass by pass, and compares all activations and SOPs.
+    With one IMAGE the spiking model is compared too. Without IMAGE the network is mapped on the chip of --preset first.
+    NETWORK is a file of `sdann quantize`, weights of `sdann train`, or a name of `sdann zoo`.
     """
     from sdann.mapper import load_image
-    from sdann.network_file import load_network
-    from sdann.recipe import check_same_network, samples_for
+    from sdann.network_source import open_source
+    from sdann.recipe import check_same_network
+
+    loaded = [load_image(path) for path in images] if len(images) == 1 else []
+    with progress() as steps:
+        advance = steps.bar("network")
+        advance(0, 1)
+        source = open_source(what, samples=samples, data=data, calibration=calibration, seed=seed)
+        advance(1, 1)
+        if len(loaded) == 1 and loaded[0].manifest.passes == 1:
+            check_same_network(source.network, loaded[0])
+            return _all_models(source, loaded[0], seed, steps)
+
+        def programs() -> "Iterable[ProgramImage]":
+            for path in images:
+                image = load_image(path)
+                check_same_network(source.network, image)
+                yield image
+
+        return _pass_by_pass(source, programs() if images else None, chip_from(preset_name, fields), steps)
+
+
+def _all_models(source: "NetworkSource", image: "ProgramImage", seed: int, steps: Steps) -> Outcome:
     from sdann.results import stage_data
     from sdann.stages import Stages, failures
 
-    network, image = load_network(network_file), load_image(image_file)
-    check_same_network(network, image)
-    x, labels = samples_for(network, samples, seed)
-    with progress() as steps:
-        with steps.step("golden"):
-            stages = Stages(network, x, labels)
-            results = [stages.golden_model()]
-        with steps.step("stem"):
-            results.append(stages.spiking_model(isum_bits=image.config.isum_bits))
-        with steps.step("tiles"):
-            results.append(stages.tile_model(image))
+    with steps.step("golden"):
+        stages = Stages(source.network, source.x, source.labels)
+        results = [stages.golden_model()]
+    with steps.step("stem"):
+        results.append(stages.spiking_model(isum_bits=image.config.isum_bits))
+    with steps.step("tiles"):
+        results.append(stages.tile_model(image))
     return Outcome(
-        data={"network": network.name, "seed": seed, **stage_data(results, image)},
-        text=stage_text(results, image),
-        failures=failures(results),
-    )
+        data={"network": source.network.name, "seed": seed, **stage_data(results, image)},
+        text=stage_text(results, image), failures=failures(results),
+    )  # fmt: skip
+
+
+def _peak() -> str:
+    from sdann.memory import peak_memory
+
+    peak = peak_memory()
+    return "" if peak is None else f"peak memory {peak / 2**30:.1f} GiB"
+
+
+def _pass_by_pass(
+    source: "NetworkSource", programs: "Iterable[ProgramImage] | None", config: Any, steps: Steps
+) -> Outcome:
+    from sdann import reference
+    from sdann.mapper import plan_network
+    from sdann.mapper.assessment import assess
+    from sdann.mapper.work import count_spikes
+    from sdann.memory import peak_memory
+    from sdann.validation import validate_programs
+
+    with steps.step("golden"):
+        golden = reference.run(source.network, source.x)
+    seconds: dict[str, float] = {}
+    fits = []
+    if programs is None:
+        started = time.perf_counter()
+        spikes = count_spikes(source.network, golden.activations, config.lanes)
+        mapped = plan_network(source.network, config, spikes=spikes, progress=steps.bar("places"))
+        seconds["places"] = time.perf_counter() - started
+        fits = [assess(mapped, number) for number in range(len(mapped.passes))]
+        programs = mapped.images()
+    advance = steps.bar("tiles")
+    started = time.perf_counter()
+    found = validate_programs(
+        source.network, programs, golden, source.x,
+        done=lambda image: advance(image.manifest.pass_number + 1, image.manifest.passes),
+    )  # fmt: skip
+    seconds["programs_and_tiles"] = time.perf_counter() - started
+    data = {
+        "network": found.network, "source": source.about, "samples": found.samples, "passes": found.passes,
+        "cores": list(found.cores), "compared": sum(row.compared for row in found.layers),
+        "different": found.different, "sops": sum(row.sops for row in found.layers),
+        "layers": [
+            {
+                "layer": row.layer, "compared": row.compared, "different": row.different, "alive": row.alive,
+                "sops": row.sops, "expected_sops": row.expected_sops,
+            }
+            for row in found.layers
+        ],
+        "saturations": found.saturations, "fit": fit_rows(fits), "seconds": seconds,
+        "peak_memory_bytes": peak_memory(),
+    }  # fmt: skip
+    text = f"{source.about}; {', '.join(f'{name} {value:.0f} s' for name, value in seconds.items())}; "
+    return Outcome(
+        data=data, text=[validation_text(found), f"{text}{_peak()}"],
+        failures=found.problems(),
+    )  # fmt: skip

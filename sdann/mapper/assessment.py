@@ -12,6 +12,7 @@ from sdann.mapper.feeds import Place, held, stages_in
 from sdann.mapper.geometry import groups_of, split_evenly, weight_words_of
 from sdann.mapper.grids import Grid, Piece
 from sdann.mapper.image import Coordinate
+from sdann.mapper.manifest import RegionEntry
 from sdann.mapper.placement import Block, row_placement
 from sdann.mapper.traffic import Traffic
 from sdann.mapper.work import Floats, Spikes, layer_work
@@ -61,8 +62,10 @@ class LayerFit:
 
 @dataclass(frozen=True, kw_only=True)
 class PassFit:
-    """``naive``, ``naive_balance``: of the same pass in as many, but equal tiles, row by row; None where the routes do
-    not suffice for that. ``window``: estimated cycles of its busiest core. ``sops``: per sample, of each core.
+    """``naive``: traffic of as many, but equal tiles, row by row; None where the routes do not suffice for that.
+
+    ``naive_balance``: of the fewest cores for each layer, in equal tiles. ``window``: estimated cycles of its busiest
+    core. ``sops``: per sample, of each core.
     """
 
     number: int
@@ -73,7 +76,7 @@ class PassFit:
     balance: Balance
     traffic: Traffic
     naive: Traffic | None
-    naive_balance: Balance | None
+    naive_balance: Balance
     window: float
     sops: Mapping[Coordinate, float]
 
@@ -105,15 +108,17 @@ def _balance(sops: Sequence[float]) -> Balance:
     return Balance(busiest=max(working, default=0.0), mean=sum(working) / len(working) if working else 0.0)
 
 
+def _equal(grid: Grid, extent: RegionEntry) -> Grid:
+    """The grid with rows and columns in equal parts."""
+    return replace(
+        grid, rows=tuple(split_evenly(extent.y0, extent.height, len(grid.rows))),
+        columns=tuple(split_evenly(extent.x0, extent.width, len(grid.columns))),
+    )  # fmt: skip
+
+
 def naive_pass(mapped: NetworkMap, one: MappedPass) -> MappedPass | None:
     """As many tiles of each layer, but equal ones, one row of them after the other; None where routes run out."""
-    grids = {}
-    for name, extent in one.frame.extents.items():
-        grid = one.grids[name]
-        grids[name] = replace(
-            grid, rows=tuple(split_evenly(extent.y0, extent.height, len(grid.rows))),
-            columns=tuple(split_evenly(extent.x0, extent.width, len(grid.columns))),
-        )  # fmt: skip
+    grids = {name: _equal(one.grids[name], extent) for name, extent in one.frame.extents.items()}
     blocks = [Block(name, grid.cores, grid.inner) for name, grid in grids.items()]
     network = with_parts(mapped.relayed, grids, one.frame)
     try:
@@ -121,6 +126,15 @@ def naive_pass(mapped: NetworkMap, one: MappedPass) -> MappedPass | None:
         return pass_on_tiles(network, one.frame, grids, tiles, mapped.config, mapped.spikes, "naive")
     except DoesNotFitError:
         return None
+
+
+def _naive_balance(mapped: NetworkMap, one: MappedPass) -> Balance:
+    """Of the fewest cores for each layer, in equal tiles."""
+    network = with_parts(mapped.relayed, one.least, one.frame)
+    sops: list[float] = []
+    for name in one.frame.layers:
+        sops += piece_sops(network, network.layer(name), _equal(one.least[name], one.frame.layers[name]), mapped.spikes)
+    return _balance(sops)
 
 
 def _sops(one: MappedPass, spikes: Spikes) -> dict[Coordinate, float]:
@@ -179,6 +193,6 @@ def assess(mapped: NetworkMap, number: int) -> PassFit:
     return PassFit(
         number=number, cores=one.cores, available=len(mapped.config.cores), method=one.method, layers=tuple(rows),
         balance=_balance(list(sops.values())), traffic=one.traffic, naive=naive.traffic if naive else None,
-        naive_balance=_balance(list(_sops(naive, mapped.spikes).values())) if naive else None,
+        naive_balance=_naive_balance(mapped, one),
         window=max(grid.load for grid in one.grids.values()), sops=sops,
     )  # fmt: skip

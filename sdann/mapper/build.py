@@ -43,7 +43,7 @@ class MappedPass:
 
     ``grids``: how everything on the chip is cut. ``tiles``: where the pieces lie. ``network``: with the fan-in of its
     layers split as the grids say. ``traffic``: of its spikes; ``method``: how the places were found.
-    ``route_counts``: route entries of each core.
+    ``route_counts``: route entries of each core. ``least``: the grids with the fewest cores.
     """
 
     frame: Frame
@@ -53,6 +53,7 @@ class MappedPass:
     traffic: Traffic
     method: str
     route_counts: Mapping[Coordinate, int]
+    least: Mapping[str, Grid]
 
     @property
     def cores(self) -> int:
@@ -183,7 +184,7 @@ def pass_on_tiles(
         tiles=tiles,
         network=network,
         traffic=traffic_of(routes, names, spikes, config),
-        method=method, route_counts={tile: len(entries) for tile, entries in routes.items()},
+        method=method, route_counts={tile: len(entries) for tile, entries in routes.items()}, least=grids,
     )  # fmt: skip
 
 
@@ -246,9 +247,11 @@ def _pass(
             continue
         tried.add(cores)
         try:
-            return _placed(network, frame, grids, config, spikes)
+            found = _placed(network, frame, grids, config, spikes)
         except DoesNotFitError as error:
             refusal = error
+        else:
+            return replace(found, least={name: options[name][0] for name in grids})
     assert refusal is not None
     raise refusal
 

@@ -67,7 +67,9 @@ async def run_workload(dut: Any) -> None:
     driver = ChipDriver(port, workload.image(), answer_limit=workload.answer_limit, step_limit=workload.step_limit)
     try:
         if workload.mode == "trace":
-            (await trace(driver, each_sample(driver.image, workload.samples)[0], workload.core)).save(workload.result_file)
+            (await trace(driver, each_sample(driver.image, workload.samples)[0], workload.core)).save(
+                workload.result_file
+            )
         else:
             run = observe if workload.mode == "observe" else stream
             (await run(driver, workload.samples, workload.report_progress)).save(workload.result_file)

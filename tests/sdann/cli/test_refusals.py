@@ -1,6 +1,5 @@
 """Bad input: exit code 2, a message that helps, and nothing on standard output."""
 
-
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
