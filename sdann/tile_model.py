@@ -6,7 +6,7 @@ cycles. It sees only the image: neither the network nor another model.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,7 @@ from sdann.mapper.image import Coordinate, ProgramImage
 from sdann.mesh_model import Delivery, Rectangle, deliver
 from sdann.tile_core import TileCore
 
-__all__ = ["COUNTED", "TileModel", "TileResult", "Trace"]
+__all__ = ["COUNTED", "TileModel", "TileObserver", "TileResult", "Trace"]
 
 COUNTED = (
     Counter.SOPS, Counter.SPIKES_IN, Counter.SPIKES_OUT, Counter.SATURATIONS, Counter.OVERFLOW, Counter.REJECTED,
@@ -27,6 +27,15 @@ COUNTED = (
 """Counters that this model predicts."""
 
 HOST: Coordinate = (0, 0)
+
+
+class TileObserver(Protocol):
+    """Is told what a run does, and must not change it."""
+
+    def emits(self, window: int, core: Coordinate, age: int, spikes: npt.NDArray[Any]) -> None:
+        """In ``window``, ``core`` emits its activations of ``age``: 0/1 [t, y, x, group, lane], words in the order of
+        their addresses; those without a spike are no bundles.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,11 +77,11 @@ class TileModel:
         self.image = image
         self.config = image.config
 
-    def run(self, x: IntArray, *, trace: bool = False) -> TileResult:
+    def run(self, x: IntArray, *, trace: bool = False, observer: TileObserver | None = None) -> TileResult:
         """Runs samples ``x`` (integers [N, C, H, W]) through the pipeline. Raises SdannError for a wrong input."""
         if x.ndim != 4 or not len(x):
             raise SdannError(f"the input must be [N, C, H, W] with N > 0, not {x.shape}")
-        run = _Run(self, x, trace)
+        run = _Run(self, x, trace, observer)
         for window in range(len(x) + self.image.manifest.registers.STAGES):
             run.window(window)
         return run.result()
@@ -81,8 +90,8 @@ class TileModel:
 class _Run:
     """State of one run."""
 
-    def __init__(self, model: TileModel, x: IntArray, trace: bool) -> None:
-        self.image, self.config = model.image, model.config
+    def __init__(self, model: TileModel, x: IntArray, trace: bool, observer: TileObserver | None) -> None:
+        self.image, self.config, self.observer = model.image, model.config, observer
         self.steps, self.parts = self.image.time_steps, self.image.manifest.registers.PARTS
         self.x, self.trace = x, trace
         self.cores = {c: TileCore(self.image.memories[c], self.config, self.steps) for c in self.image.cores}
@@ -175,6 +184,8 @@ class _Run:
             behind = age if core.stage else sum(self.sample(window, k) is not None for k in range(age))
             spikes = (core.activations(behind)[None] >> planes) & 1  # [t, y, x, group, lane]
             self.counters[at][Counter.SPIKES_OUT] += int(spikes.sum())
+            if self.observer is not None:
+                self.observer.emits(window, at, age, spikes)
             for route in core.routes:
                 if route["age"] == age:
                     self.follow(at, core, route, spikes)
