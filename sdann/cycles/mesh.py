@@ -44,8 +44,9 @@ CORE = -1
 class Mesh:
     """Tiles count row by row; input ``5 * tile + port``, output likewise; queues one after the other.
 
-    ``stores``: the queues, of (flit, copies) each, ``depth`` at most. ``inputs``: queues of each input. ``feeders``: by
-    queue, the output that fills it, or ``-1 - tile`` for a core. ``sources``: by output, the queues that turn to it, in
+    ``stores``: the queues, of (flit, copies) each, ``depth`` at most. ``inputs``: queues of each input; ``entries``: by
+    queue, its input; ``feeders``: by queue, the output that fills it, or ``-1 - tile`` for a core. ``ways``: what
+    :meth:`way` has found, by input and rectangle. ``sources``: by output, the queues that turn to it, in
     the order of its arbiter's requests; ``last``: which of them was served last. ``leads``: by output, the input behind
     it. Between phases all queues are empty, and ``last`` stays.
     """
@@ -60,7 +61,8 @@ class Mesh:
         self.last = [0] * ports
         self.leads = [self._beyond(output) for output in range(ports)]
         self._turns: dict[tuple[int, int], tuple[int, int]] = {}  # by (queue, output port)
-        self._ways: dict[tuple[int, Rectangle], list[tuple[int, Copies]]] = {}
+        self.ways: list[dict[Rectangle, list[tuple[int, Copies]]]] = [{} for _ in range(ports)]
+        self.entries: list[int] = []
         for tile in range(self.rows * self.cols):
             for port in Port:  # the order of the arbiters' requests
                 for outs in QUEUES[port]:
@@ -70,6 +72,7 @@ class Mesh:
         queue = len(self.stores)
         self.stores.append(deque())
         self.inputs[5 * tile + port].append(queue)
+        self.entries.append(5 * tile + port)
         near = CORE if port is Port.LOCAL else self._beyond(5 * tile + port)  # links go both ways
         self.feeders.append(-1 - tile if near == CORE else near)
         for out in outs:
@@ -92,10 +95,9 @@ class Mesh:
 
     def way(self, entry: int, rectangle: Rectangle) -> list[tuple[int, Copies]]:
         """Queues that a flit gets into at an input, and its copies in each; none where it is dropped."""
-        key = entry, rectangle
-        if key not in self._ways:
-            self._ways[key] = self._find(entry, rectangle)
-        return self._ways[key]
+        if rectangle not in self.ways[entry]:
+            self.ways[entry][rectangle] = self._find(entry, rectangle)
+        return self.ways[entry][rectangle]
 
     def _find(self, entry: int, rectangle: Rectangle) -> list[tuple[int, Copies]]:
         tile, port = divmod(entry, 5)

@@ -1,7 +1,8 @@
 """What the cycle model predicts, ready for tables."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -134,16 +135,16 @@ class CycleReport:
         for layer in dict.fromkeys(self.layers):
             own = [n for n, name in enumerate(self.layers) if name == layer]
             top = max(own, key=lambda n: float(mean["busy"][n]))
+            values = {name: float(mean[name][top]) for name in mean}
+            utilisation = values["busy"] / self.per_sample
             rows.append(
-                LayerCycles(
-                    layer=layer,
-                    cores=len(own),
-                    busiest=self.cores[top],
-                    busy=float(mean["busy"][top]),
-                    emit=float(mean["emit"][top]),
-                    passes=float(mean["passes"][top]),
-                    pool=float(mean["pool"][top]),
-                    utilisation=float(mean["busy"][top]) / self.per_sample,
-                )  # fmt: skip
+                LayerCycles(layer=layer, cores=len(own), busiest=self.cores[top], utilisation=utilisation, **values)
             )
         return rows
+
+    def as_dict(self) -> dict[str, Any]:
+        """Cycles per sample and their bound, the run's cycles, and the rows of :meth:`by_layer`."""
+        return {
+            "per_sample": self.per_sample, "bound": self.bound, "windows": len(self.full), "run": self.cycles,
+            "samples": self.samples, "late": self.late, "layers": [asdict(row) for row in self.by_layer()],
+        }  # fmt: skip

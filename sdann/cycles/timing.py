@@ -10,8 +10,8 @@ from hdl.config import ChipConfig
 from hdl.neuron import ADDEND_AT, MEMBRANE_AT, VALUE_AT
 
 __all__ = [
-    "ADDING", "EMIT_CHOOSES", "EMIT_LEAST", "LOADING", "PASS_DRAIN", "PASS_STARTS", "POOL_DRAIN", "RESPONDER_FILL",
-    "SETUP_STAGES", "WINDOW_START", "Barrier", "drain_of",
+    "ADDING", "EMIT_CHOOSES", "EMIT_LEAST", "HOP", "LOADING", "PASS_DRAIN", "PASS_STARTS", "POOL_DRAIN",
+    "RESPONDER_FILL", "SETUP_STAGES", "WINDOW_START", "Barrier", "drain_of",
 ]  # fmt: skip
 
 PASS_STARTS = 1
@@ -36,6 +36,9 @@ places of `stage` (hdl/core/respond.py)."""
 
 SETUP_STAGES = 6
 """Places of address setup (hdl/core/address.py)."""
+
+HOP = 2
+"""A router's queue and its output register (hdl/router.py)."""
 
 LOADING = 2
 """From the cycle in which a chunk leaves the core's input register until its word is written (load.py, `en`)."""

@@ -70,6 +70,7 @@ class _Traffic:
         self.requests = [0] * outputs  # of queues' heads, a bit each
         self.held: list[Flit | None] = [None] * outputs  # the output registers
         self.waits = [False] * outputs  # is full, and looked at again when that may have changed
+        self.crowded = [0] * len(mesh.inputs)  # full queues of each input
         self.due = [0] * len(mesh.stores)  # copies of each queue's head that are still to leave
         self.offered: dict[int, tuple[int, Flit]] = {}  # by tile: since when, what
         self.core_waits: set[int] = set()
@@ -77,6 +78,7 @@ class _Traffic:
         self.stalled = dict.fromkeys(senders, 0)
         self.calendar: dict[int, _Cycle] = {}
         self.times: list[int] = []
+        self.following: set[int] = set()  # outputs to be looked at in the next cycle
 
     def at(self, time: int) -> _Cycle:
         """The agenda of a cycle to come."""
@@ -93,10 +95,13 @@ class _Traffic:
         while self.times:
             now = heapq.heappop(self.times)
             cycle = self.calendar.pop(now)
+            self.following = set()
             pops, pushes = self.move_outputs(now, cycle.outputs)
             for tile in cycle.tiles:
                 self.move_core(now, tile, pushes)
             self.settle(now, pops, pushes)
+            if self.following:
+                self.at(now + 1).outputs |= self.following
             if cycle.outputs or pushes:
                 empty = now + 1
         return Arrivals(empty=empty, ended=self.ended, stalled=self.stalled)
@@ -117,27 +122,23 @@ class _Traffic:
 
         Returns the queues whose head has left, and what goes to which queues.
         """
-        mesh, held, requests, last, stores = self.mesh, self.held, self.requests, self.mesh.last, self.mesh.stores
+        held, requests, last, crowded, due = self.held, self.requests, self.mesh.last, self.crowded, self.due
+        stores, leads, sources, ways = self.mesh.stores, self.mesh.leads, self.mesh.sources, self.mesh.ways
         pops: list[int] = []
         pushes: Pushes = []
-        tomorrow: set[int] | None = None
         for output in outputs:
             flit = held[output]
             if flit is not None:
-                entry = mesh.leads[output]
+                entry = leads[output]
                 if entry == CORE:
-                    receiver = self.receivers.get(output // 5)
-                    if receiver is not None:
-                        if receiver.opens > now:
-                            self.waits[output] = True
-                            self.at(receiver.opens).outputs.add(output)
-                            continue
-                        receiver.take(now, flit)
-                else:
-                    if any(len(stores[queue]) == mesh.depth for queue in mesh.inputs[entry]):
-                        self.waits[output] = True  # until one of them was full and is no more
+                    if not self.deliver(now, output, flit):
                         continue
-                    pushes.append((flit, mesh.way(entry, flit.rectangle)))
+                else:
+                    if crowded[entry]:
+                        self.waits[output] = True  # until one of its queues is full no more
+                        continue
+                    way = ways[entry].get(flit.rectangle)
+                    pushes.append((flit, self.mesh.way(entry, flit.rectangle) if way is None else way))
                 self.waits[output] = False
             wanted = requests[output]
             if not wanted:
@@ -146,44 +147,54 @@ class _Traffic:
             after = last[output] + 1  # round robin: the first one after the latest, or the first one of all
             turn = wanted >> after << after or wanted
             turn &= -turn
-            requests[output] ^= turn
-            last[output] = turn.bit_length() - 1
-            queue = mesh.sources[output][last[output]]
+            requests[output] = wanted ^ turn
+            chosen = last[output] = turn.bit_length() - 1
+            queue = sources[output][chosen]
             held[output] = stores[queue][0][0]
-            self.due[queue] -= 1
-            if not self.due[queue]:
+            due[queue] -= 1
+            if not due[queue]:
                 pops.append(queue)
-            if tomorrow is None:
-                tomorrow = self.at(now + 1).outputs
-            tomorrow.add(output)
+            self.following.add(output)
         return pops, pushes
+
+    def deliver(self, now: int, output: int, flit: Flit) -> bool:
+        """Hands a flit to the core behind ``output``, if that is open."""
+        receiver = self.receivers.get(output // 5)
+        if receiver is not None:
+            if receiver.opens > now:
+                self.waits[output] = True
+                self.at(receiver.opens).outputs.add(output)
+                return False
+            receiver.take(now, flit)
+        return True
 
     def move_core(self, now: int, tile: int, pushes: Pushes) -> None:
         """A core hands its flit to the router, if that has room."""
-        mesh = self.mesh
-        if len(mesh.stores[mesh.inputs[5 * tile][0]]) == mesh.depth:
+        if self.crowded[5 * tile]:
             self.core_waits.add(tile)
             return
         since, flit = self.offered.pop(tile)
         place, sender = self.senders[tile]
         self.stalled[place] += now - since
-        pushes.append((flit, mesh.way(5 * tile, flit.rectangle)))
+        pushes.append((flit, self.mesh.way(5 * tile, flit.rectangle)))
         self.offer(tile, lambda: sender.send(now), now + 1)
 
     def settle(self, now: int, pops: list[int], pushes: Pushes) -> None:
         """The queues after this cycle; who waited for them looks again in the next one."""
-        stores = self.mesh.stores
+        stores, depth, crowded, entries = self.mesh.stores, self.mesh.depth, self.crowded, self.mesh.entries
+        waits, requests, following = self.waits, self.requests, self.following
         fresh: list[int] = []  # queues with another head
         for queue in pops:
             store = stores[queue]
-            if len(store) == self.mesh.depth:
+            if len(store) == depth:
+                crowded[entries[queue]] -= 1
                 feeder = self.mesh.feeders[queue]
-                if feeder < 0:
-                    if -1 - feeder in self.core_waits:
-                        self.core_waits.remove(-1 - feeder)
-                        self.at(now + 1).tiles.append(-1 - feeder)
-                elif self.waits[feeder]:
-                    self.at(now + 1).outputs.add(feeder)
+                if feeder >= 0:
+                    if waits[feeder]:
+                        following.add(feeder)
+                elif -1 - feeder in self.core_waits:
+                    self.core_waits.remove(-1 - feeder)
+                    self.at(now + 1).tiles.append(-1 - feeder)
             store.popleft()
             if store:
                 fresh.append(queue)
@@ -193,10 +204,12 @@ class _Traffic:
                 store.append((flit, copies))
                 if len(store) == 1:
                     fresh.append(queue)
+                elif len(store) == depth:
+                    crowded[entries[queue]] += 1
         for queue in fresh:
             copies = stores[queue][0][1]
             self.due[queue] = len(copies)
             for output, bit in copies:
-                self.requests[output] |= bit
-                if not self.waits[output]:
-                    self.at(now + 1).outputs.add(output)
+                requests[output] |= bit
+                if not waits[output]:
+                    following.add(output)
