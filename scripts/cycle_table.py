@@ -2,8 +2,8 @@
 
     python scripts/cycle_table.py [NAME...]
 
-All run on one chip of 5 x 4 tiles with Darwin3's cores, in Verilator. Weights are seeded: they need no file. Networks with
-skips are placed by hand, a core a layer.
+All run on one chip of 5 x 4 tiles with Darwin3's cores, in Verilator. Weights are seeded: they need no file. What the
+mapper refuses is placed by hand.
 """
 
 import argparse
@@ -65,7 +65,7 @@ def activations(shape: tuple[int, ...], seed: int, zeros: float) -> IntArray:
 
 
 def layer_cases() -> Iterator[Case]:
-    """Layers of CIFAR10Net: all input channels, some of the output channels, and of the deeper ones a part of the map."""
+    """Layers of CIFAR10Net: all inputs, some of the output channels, and of the deeper ones a part of the map."""
     rows = [Place(tile=CHIP.cores[n], rows=(2 * n, 2)) for n in range(4)]
     cases: Sequence[tuple[str, Layer, int, float, Mapping[str, Sequence[Place]] | None]] = (
         ("conv1, 32 channels", layer("conv1", (32, 3, 3, 3), 32, 0), 32, 0.0, None),

@@ -1,7 +1,7 @@
 """The tile model: runs the very program image that is loaded into the chip, core by core, window by window.
 
 Follows the chip's lockstep schedule literally (stages, valid samples, activation rings, partial phases), but counts no
-cycles. It sees only the image: neither the network nor another model.
+cycles (:mod:`sdann.cycles` does). It sees only the image: neither the network nor another model.
 """
 
 from collections.abc import Mapping

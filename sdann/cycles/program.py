@@ -127,18 +127,24 @@ class Program:
         d, edges = self._descriptors.get(at), self._edges.get(at, [])
         e = edges[edge] if edge < len(edges) else None
         if d is None or e is None or not (d["enable"] and e["enable"]):
-            return Target(REJECTED, False, 0)
+            return _target(REJECTED, False, 0)
         if not 0 <= group - e["group0"] < e["groups"]:
-            return Target(REJECTED, False, 0)
+            return _target(REJECTED, False, 0)
         offsets = _offsets(y + e["y_offset"], e["kernel_h"], 1 << e["stride_log2"], d["height"]) * _offsets(
             x + e["x_offset"], e["kernel_w"], 1 << e["stride_log2"], d["width"]
         )
         if not offsets or not d["groups"]:
-            return Target(UNREACHING, False, 0)
+            return _target(UNREACHING, False, 0)
         if e["depthwise"]:
-            return Target(offsets, True, offsets)
+            return _target(offsets, True, offsets)
         neurons = (d["groups"] - 1) * self.config.lanes + d["last_lanes"]
-        return Target(offsets * d["groups"], False, offsets * neurons)
+        return _target(offsets * d["groups"], False, offsets * neurons)
+
+
+@cache
+def _target(offsets: int, depthwise: bool, neurons: int) -> Target:
+    """One object for all that are equal: large programs have millions."""
+    return Target(offsets, depthwise, neurons)
 
 
 @cache
