@@ -4,15 +4,20 @@ import numpy as np
 import pytest
 
 from hdl.chip import chip_verilog
+from hdl.config import preset
 from hdl.host import Command
 from hdl.pack import fields, pack, unpack
 from hdl.program import Counter, Memory, memory_layouts
+from sdann.assembler import place_network
 from sdann.cycles import core, model, predict
 from sdann.cycles import program as cycle_program
+from sdann.cycles.timing import drain_of
+from sdann.errors import SdannError
 from sdann.feature_network import feature_image, feature_network
-from sdann.random_networks import random_input
+from sdann.random_networks import FEATURES, random_input, random_network
+from sdann.random_places import random_places, with_chip_parts
 from sim.cosim import run_workload, simulate
-from sim.cycles import hold
+from sim.cycles import compare_cycles, hold
 from sim.lockstep import phases_of, probed
 from sim.result import RunResult
 
@@ -45,7 +50,7 @@ def test_every_count_is_predicted(case):
 CONSTANTS = {
     "pass": (cycle_program, "PASS_DRAIN"), "pool": (cycle_program, "POOL_DRAIN"), "pass starts": (model, "PASS_STARTS"),
     "emission": (core, "EMIT_CHOOSES"), "read-out": (core, "RESPONDER_FILL"), "setup": (core, "SETUP_STAGES"),
-    "window": (model, "WINDOW_START"),
+    "sums": (core, "ADDING"), "window": (model, "WINDOW_START"),
 }  # fmt: skip
 
 
@@ -55,10 +60,16 @@ def test_a_wrong_constant_is_noticed(case, constant, monkeypatch):
     where, name = CONSTANTS[constant]
     monkeypatch.setattr(where, name, getattr(where, name) + 1)
     report, _ = predict(image, x)
-    if constant == "pool" and not any(c.pool_pass for c in cycle_program.Program(image).cores.values()):
-        assert report.cycles == counted.cycles  # this network has no pooling layer
+    if constant in ("pool", "sums") and not image.manifest.registers.PARTS:
+        assert report.cycles == counted.cycles  # this network has neither
     else:
         assert report.cycles != counted.cycles
+
+
+def test_a_longer_drain_is_noticed(case, monkeypatch):
+    image, x, counted = case
+    monkeypatch.setattr(model, "drain_of", lambda config: drain_of(config) + 1)
+    assert predict(image, x)[0].cycles != counted.cycles
 
 
 def test_an_edge_too_narrow_is_noticed(case):
@@ -100,3 +111,40 @@ def test_every_phase_takes_what_is_predicted(small, build_dir):
     for found, phase in zip(phases, predicted, strict=True):
         # After requantization come two phases of the sequencer without a command: WINDOW and FIRST.
         assert (found.command.name, found.length) == (phase.command, phase.cycles + 2 * (phase.command == "REQUANT"))
+
+
+CHIP = preset("test").replace(
+    name="cycles", neuron_words=64, weight_words=256, membrane_bits=16, edges=4, routes=16, stages=12, readout_depth=256
+)
+CHIPS = {
+    "square": CHIP.replace(rows=4, cols=4),
+    "two rows, one port, short queues": CHIP.replace(rows=2, cols=7, weight_ports=1, requant_lanes=1, queue_depth=2),
+    "three columns, wide passes": CHIP.replace(rows=6, cols=3, requant_lanes=4, queue_depth=4),
+    "eight lanes, one port": CHIP.replace(rows=3, cols=5, lanes=8, requant_lanes=4, weight_ports=1),
+}
+NETWORKS = 12
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", list(CHIPS))
+def test_random_networks_on_random_tiles(name, build_dir):
+    """Of 2 to 8 steps, one sample to seven: short windows, where barriers and the host's samples count most."""
+    config, seen, seed = CHIPS[name], 0, 0
+    while seen < NETWORKS:
+        seed += 1
+        rng = np.random.default_rng([list(CHIPS).index(name), seed])
+        network = random_network(
+            rng, membrane_bits=config.membrane_bits, max_side=int(rng.choice([2, 5, 8])),
+            channels=int(rng.choice([4, 9, 14])), time_steps=int(rng.choice([2, 4, 8])),
+            scaled=bool(rng.random() < 0.5), max_edges=int(rng.choice([1, 2])),
+            features=FEATURES if rng.random() < 0.8 else (),
+        )  # fmt: skip
+        network = with_chip_parts(network, rng, config)
+        places = random_places(network, rng, config)
+        try:
+            image = place_network(network, config, places or {})
+        except SdannError:  # it does not fit
+            continue
+        found = compare_cycles(image, random_input(network, rng, int(rng.integers(1, 8))), build_dir=build_dir)
+        assert not found.differences and found.report.cycles == found.cycles > 0, f"seed {seed}: {found}"
+        seen += 1
