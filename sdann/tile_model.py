@@ -1,12 +1,12 @@
 """The tile model: runs the very program image that is loaded into the chip, core by core, window by window.
 
 Follows the chip's lockstep schedule literally (stages, valid samples, activation rings, partial phases), but counts no
-cycles. It sees only the image: neither the network nor another model.
+cycles (:mod:`sdann.cycles` does). It sees only the image: neither the network nor another model.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,7 @@ from sdann.mapper.samples import Inputs, inputs_by_name
 from sdann.mesh_model import Delivery, Rectangle, deliver
 from sdann.tile_core import TileCore
 
-__all__ = ["COUNTED", "TileModel", "TileResult", "Trace"]
+__all__ = ["COUNTED", "TileModel", "TileObserver", "TileResult", "Trace"]
 
 COUNTED = (
     Counter.SOPS, Counter.SPIKES_IN, Counter.SPIKES_OUT, Counter.SATURATIONS, Counter.OVERFLOW, Counter.REJECTED,
@@ -28,6 +28,15 @@ COUNTED = (
 """Counters that this model predicts."""
 
 HOST: Coordinate = (0, 0)
+
+
+class TileObserver(Protocol):
+    """Is told what a run does, and must not change it."""
+
+    def emits(self, window: int, core: Coordinate, age: int, spikes: npt.NDArray[Any]) -> None:
+        """In ``window``, ``core`` emits its activations of ``age``: 0/1 [t, y, x, group, lane], words in the order of
+        their addresses; those without a spike are no bundles.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,7 +78,7 @@ class TileModel:
         self.image = image
         self.config = image.config
 
-    def run(self, x: Inputs, *, trace: bool = False) -> TileResult:
+    def run(self, x: Inputs, *, trace: bool = False, observer: TileObserver | None = None) -> TileResult:
         """Runs samples ``x`` through the pipeline: integers [N, C, H, W], whole maps, of every source of the program.
 
         Raises SdannError for a wrong input.
@@ -81,7 +90,7 @@ class TileModel:
         counts = {len(values) for values in sources.values()}
         if len(counts) > 1:
             raise SdannError(f"the sources have different numbers of samples: {sorted(counts)}")
-        run = _Run(self, sources, counts.pop(), trace)
+        run = _Run(self, sources, counts.pop(), trace, observer)
         for window in range(run.samples + self.image.manifest.registers.STAGES):
             run.window(window)
         return run.result()
@@ -90,8 +99,10 @@ class TileModel:
 class _Run:
     """State of one run."""
 
-    def __init__(self, model: TileModel, x: Mapping[str, IntArray], samples: int, trace: bool) -> None:
-        self.image, self.config = model.image, model.config
+    def __init__(
+        self, model: TileModel, x: Mapping[str, IntArray], samples: int, trace: bool, observer: TileObserver | None
+    ) -> None:
+        self.image, self.config, self.observer = model.image, model.config, observer
         self.steps, self.parts = self.image.time_steps, self.image.manifest.registers.PARTS
         self.x, self.samples, self.trace = x, samples, trace
         self.cores = {c: TileCore(self.image.memories[c], self.config, self.steps) for c in self.image.cores}
@@ -186,6 +197,8 @@ class _Run:
             behind = age if core.stage else sum(self.sample(window, k) is not None for k in range(age))
             spikes = ((core.activations(behind)[None] >> planes) & 1).astype(np.uint8)  # [t, y, x, group, lane]
             self.counters[at][Counter.SPIKES_OUT] += int(spikes.sum())
+            if self.observer is not None:
+                self.observer.emits(window, at, age, spikes)
             for route in core.routes:
                 if route["age"] == age:
                     self.follow(at, core, route, spikes)

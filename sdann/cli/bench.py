@@ -8,6 +8,7 @@ import click
 from hdl.config import preset
 
 from .bench_core import bench_core_command
+from .bench_cycles import bench_cycles_command
 from .bench_lockstep import bench_lockstep_command
 from .bench_noc import bench_noc_command
 from .bench_sim import bench_sim_command
@@ -57,4 +58,5 @@ bench_command.add_command(bench_verilog_command)
 bench_command.add_command(bench_core_command)
 bench_command.add_command(bench_noc_command)
 bench_command.add_command(bench_lockstep_command)
+bench_command.add_command(bench_cycles_command)
 bench_command.add_command(bench_sim_command)

@@ -184,10 +184,12 @@ def quantize_options() -> Callable[[Command], Command]:
     )  # fmt: skip
 
 
-def source_options(*, samples: int, what: str, least: int = 0) -> Callable[[Command], Command]:
+def source_options(*, samples: int | None, what: str, least: int = 0) -> Callable[[Command], Command]:
     """``--samples``, ``--data``, ``--calibration`` and ``--seed`` of :func:`sdann.network_source.open_source`."""
     return _several(
-        click.option("--samples", type=click.IntRange(least), default=samples, show_default=True, help=what),
+        click.option(
+            "--samples", type=click.IntRange(least), default=samples, show_default=samples is not None, help=what
+        ),
         click.option(
             "--data", metavar="DATA",
             help="Inputs of a network of the zoo: as of `sdann train`, or photographs. [default: the network's own, if "

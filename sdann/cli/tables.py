@@ -10,6 +10,7 @@ from rich.console import RenderableType
 from rich.table import Table
 
 if TYPE_CHECKING:
+    from sdann.cycles import CycleReport
     from sdann.mapper import ProgramImage
     from sdann.mapper.assessment import PassFit
     from sdann.quantize import QuantizeReport
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     from sim.traffic.sweep import Curve
 
 __all__ = [
-    "agreement_table", "figure_text", "fit_rows", "fit_text", "layer_table", "load_table", "map_rows", "map_text",
-    "proof_table", "quantize_table", "stage_text", "table", "validation_text", "zoo_table",
+    "agreement_table", "cycle_table", "figure_text", "fit_rows", "fit_text", "layer_table", "load_table", "map_rows",
+    "map_text", "proof_table", "quantize_table", "stage_text", "table", "validation_text", "zoo_table",
 ]  # fmt: skip
 
 MOST_LISTED, MOST_COLUMNS = 8, 10
@@ -202,6 +203,21 @@ def stage_text(stages: Sequence["StageResult"], image: "ProgramImage") -> list[R
             _or_dash(None if stage.cycles is None else stage.cycles / stage.samples, ",.0f"),
         )  # fmt: skip
     return [table, layer_table(stages)]
+
+
+def cycle_table(report: "CycleReport") -> Table:
+    """Predicted cycles per window of each layer's busiest core, and of the whole chip per sample."""
+    table = _table(
+        f"Predicted cycles per sample: {report.per_sample:,.0f}; their SOPs alone, at best: {report.bound:,.0f} "
+        f"({report.bound / report.per_sample:.1%})",
+        "layer", "cores", "busiest core", "BUSY", "emission", "passes", "pooling", "utilisation",
+    )  # fmt: skip
+    for row in report.by_layer():
+        table.add_row(
+            row.layer, str(row.cores), f"{row.busiest[0]},{row.busiest[1]}", f"{row.busy:,.0f}", f"{row.emit:,.0f}",
+            f"{row.passes:,.0f}", f"{row.pool:,.0f}", f"{row.utilisation:.1%}",
+        )  # fmt: skip
+    return table
 
 
 def figure_text(figures: Sequence["Figure"]) -> Table:

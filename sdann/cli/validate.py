@@ -22,11 +22,16 @@ __all__ = ["validate_command"]
 @command("validate")
 @click.argument("what", metavar="NETWORK")
 @click.argument("images", metavar="[IMAGE]...", type=IN_FILE, nargs=-1)
-@source_options(samples=2, what="Number of inputs.", least=1)
+@source_options(samples=None, what="Number of inputs. [default: 60 with one IMAGE, else 2]", least=1)
 @chip_options(default="darwin")
+@click.option(
+    "--cycles", metavar="WINDOWS", type=click.IntRange(0, 1000), default=0,
+    help="With one IMAGE: predict the chip's cycles, too, the mean of so many windows in which every layer holds a "
+    "sample.",
+)  # fmt: skip
 def validate_command(
-    what: str, images: tuple[Path, ...], samples: int, data: str | None, calibration: int, seed: int,
-    preset_name: str, fields: tuple[tuple[str, int], ...],
+    what: str, images: tuple[Path, ...], samples: int | None, data: str | None, calibration: int, seed: int,
+    preset_name: str, fields: tuple[tuple[str, int], ...], cycles: int,
 ) -> Outcome:  # fmt: skip
     """Check programs without RTL, every neuron of every layer.
 
@@ -39,14 +44,18 @@ def validate_command(
     from sdann.recipe import check_same_network
 
     loaded = [load_image(path) for path in images] if len(images) == 1 else []
+    alone = bool(loaded) and loaded[0].manifest.passes == 1
+    if cycles and not alone:
+        raise click.UsageError("--cycles needs one IMAGE, that of a network in one pass")
+    samples = samples or (60 if alone else 2)
     with progress() as steps:
         advance = steps.bar("network")
         advance(0, 1)
         source = open_source(what, samples=samples, data=data, calibration=calibration, seed=seed)
         advance(1, 1)
-        if len(loaded) == 1 and loaded[0].manifest.passes == 1:
+        if alone:
             check_same_network(source.network, loaded[0])
-            return _all_models(source, loaded[0], seed, steps)
+            return _all_models(source, loaded[0], seed, cycles, steps)
 
         def programs() -> "Iterable[ProgramImage]":
             for path in images:
@@ -57,7 +66,7 @@ def validate_command(
         return _pass_by_pass(source, programs() if images else None, chip_from(preset_name, fields), steps)
 
 
-def _all_models(source: "NetworkSource", image: "ProgramImage", seed: int, steps: Steps) -> Outcome:
+def _all_models(source: "NetworkSource", image: "ProgramImage", seed: int, cycles: int, steps: Steps) -> Outcome:
     from sdann.results import stage_data
     from sdann.stages import Stages, failures
 
@@ -68,10 +77,20 @@ def _all_models(source: "NetworkSource", image: "ProgramImage", seed: int, steps
         results.append(stages.spiking_model(isum_bits=image.config.isum_bits))
     with steps.step("tiles"):
         results.append(stages.tile_model(image))
-    return Outcome(
-        data={"network": source.network.name, "seed": seed, **stage_data(results, image)},
-        text=stage_text(results, image), failures=failures(results),
-    )  # fmt: skip
+    data = {"network": source.network.name, "seed": seed, **stage_data(results, image)}
+    text = stage_text(results, image)
+    if cycles:
+        from sdann.cycles import predict
+        from sdann.recipe import samples_for
+
+        from .tables import cycle_table
+
+        x, _ = samples_for(source.network, image.manifest.registers.STAGES + cycles, seed)
+        with steps.step("cycles"):
+            report, _ = predict(image, x)
+        data["cycles"] = report.as_dict()
+        text.append(cycle_table(report))
+    return Outcome(data=data, text=text, failures=failures(results))
 
 
 def _peak() -> str:
