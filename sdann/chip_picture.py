@@ -15,8 +15,9 @@ from hdl.config import ChipConfig
 from .mapper.assessment import PassFit
 from .mapper.build import MappedPass, NetworkMap
 from .mapper.image import Coordinate
+from .mapper.sizing import Size
 
-__all__ = ["chip_picture"]
+__all__ = ["chip_picture", "size_plot"]
 
 STYLE: dict[Any, Any] = {
     "font.size": 9, "axes.titlelocation": "left", "axes.titlesize": 10, "axes.titleweight": "bold",
@@ -90,6 +91,30 @@ def chip_picture(mapped: NetworkMap, fits: Sequence[PassFit], form: str = "svg")
             _heat(row[2], config, dict(fit.traffic.through), "spike bundles handed on per sample", canvas)
         more = f", the first {MOST} of {len(fits)} passes" if len(fits) > MOST else ""
         canvas.suptitle(f"{mapped.network.name} on chip {config.name!r}{more}", x=0.01, ha="left", weight="bold")
+        buffer = io.BytesIO()
+        metadata = {"Date": None} if form == "svg" else {"Software": None} if form == "png" else None
+        canvas.savefig(buffer, format=form, dpi=120, metadata=metadata)
+        return buffer.getvalue()
+
+
+def size_plot(name: str, found: Sequence[Size], best: Sequence[Size], form: str = "svg") -> bytes:
+    """Cycles over cores, a colour for each number of lanes; those of ``best`` stand out. See :func:`chip_picture`."""
+    with mpl.rc_context(STYLE):
+        canvas = Figure(figsize=(6.5, 4), layout="constrained")
+        axes = canvas.subplots()
+        for number, lanes in enumerate(sorted({size.config.lanes for size in found})):
+            own = [size for size in found if size.config.lanes == lanes]
+            colour = mpl.colormaps["tab10"](number)
+            axes.scatter([s.cores for s in own], [s.window for s in own], s=14, color=colour, label=f"{lanes} lanes")
+        axes.scatter(
+            [s.cores for s in best], [s.window for s in best], s=60, facecolors="none", edgecolors="black",
+            label="no other has less memory and fewer cycles",
+        )  # fmt: skip
+        axes.set(xscale="log", yscale="log", xlabel="cores", ylabel="cycles a sample (busiest core)",
+                 title=f"{name}: chips that hold it at once")  # fmt: skip
+        axes.grid(visible=True, which="both", color="#e4e4e4", linewidth=0.6)
+        axes.set_axisbelow(True)
+        axes.legend(frameon=False, fontsize=8)
         buffer = io.BytesIO()
         metadata = {"Date": None} if form == "svg" else {"Software": None} if form == "png" else None
         canvas.savefig(buffer, format=form, dpi=120, metadata=metadata)

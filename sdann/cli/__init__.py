@@ -17,6 +17,7 @@ from .map import map_command
 from .paper import paper_command
 from .quantize import quantize_command
 from .registers import registers_command
+from .size import size_command
 from .train import train_command
 from .validate import validate_command
 from .verilog import verilog_command
@@ -52,8 +53,8 @@ def main() -> None:
 
 
 for _command in (
-    demo_command, zoo_command, train_command, agree_command, quantize_command, map_command, assemble_command,
-    verilog_command, registers_command, validate_command, cosim_command, coverage_command, formal_command,
-    fpga_command, board_command, paper_command, bench_command,
+    demo_command, zoo_command, train_command, agree_command, quantize_command, size_command, map_command,
+    assemble_command, verilog_command, registers_command, validate_command, cosim_command, coverage_command,
+    formal_command, fpga_command, board_command, paper_command, bench_command,
 ):  # fmt: skip
     main.add_command(_command)
