@@ -1,13 +1,19 @@
 """Predicted and measured cycles, as a Markdown table: digit networks, and single layers of CIFAR10Net.
 
     python scripts/cycle_table.py [NAME...]
+    python scripts/cycle_table.py --large LAYERS
 
 All run on one chip of 5 x 4 tiles with Darwin3's cores, in Verilator. Weights are seeded: they need no file. What the
 mapper refuses is placed by hand.
+
+The second form only predicts: that many convolutions of CIFAR10Net's widest kind in full, on preset `darwin`, each tile
+of rows in a column of cores of its own; a single one also where the mapper places it.
 """
 
 import argparse
+import resource
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -90,12 +96,70 @@ def layer_cases() -> Iterator[Case]:
             yield f"CIFAR10Net {name}", lambda net=network, at=places: place_network(net, CHIP, at), x
 
 
+def wide_network(layers: int) -> QuantizedNetwork:
+    """3 x 3 convolutions from 256 to 256 channels on maps of 32 x 32, and a 1 x 1 one to 16, few enough to read out."""
+    rng = np.random.default_rng(0)
+    channels, names, made = 256, [INPUT, *(f"conv{n}" for n in range(layers))], []
+    for n, source in enumerate(names):
+        last = n == layers
+        outputs, kernel = (16, 1) if last else (channels, 3)
+        weight = np.clip(np.rint(rng.normal(0, 20, (outputs, channels, kernel, kernel))), -127, 127).astype(np.int64)
+        made.append(
+            Layer(
+                name="last" if last else names[n + 1],
+                shape=(outputs, 32, 32),
+                bias_mode="scaled",
+                lo=0,
+                hi=255,
+                edges=(Edge(source=source, kind="conv", weight=weight, padding=kernel // 2),),
+                mult=np.full(outputs, 20000),
+                shift=np.full(outputs, 22 if last else 24),
+                bias=np.zeros(outputs, dtype=np.int64),
+            )
+        )
+    return QuantizedNetwork(
+        name="wide", input_shape=(channels, 32, 32), input_signed=False, time_steps=STEPS, membrane_bits=32,
+        weight_bits=8, layers=tuple(made),
+    )  # fmt: skip
+
+
+def large(layers: int) -> None:
+    """Predicts one sample of :func:`wide_network`."""
+    config = preset("darwin").replace(readout_depth=1 << 16)
+    network, tiles = wide_network(layers), range(16)
+    x = activations((256, 32, 32), 0, 0.55)[:1]
+    places = {
+        INPUT: [Place(tile=(1 + r, g), rows=(2 * r, 2), channels=(64 * g, 64)) for r in tiles for g in range(4)],
+        "last": [Place(tile=(17, 4 * layers + r), rows=(8 * r, 8)) for r in range(4)],
+    }
+    for n in range(layers):
+        places[f"conv{n}"] = [
+            Place(tile=(1 + k, 4 + 4 * n + r), rows=(8 * r, 8), channels=(16 * k, 16)) for r in range(4) for k in tiles
+        ]
+    images = {"rows in columns": place_network(network, config, places)}
+    if layers == 1:
+        images["the mapper's places"] = map_network(network, config)
+    for name, image in images.items():
+        begun = time.perf_counter()
+        report, _ = predict(image, x)
+        seconds = time.perf_counter() - begun
+        busiest = int(report.total("busy").max()) / report.cycles
+        print(
+            f"{name}: {len(image.cores)} cores, {report.cycles:,} cycles, the busiest core works in {busiest:.0%} of "
+            f"them; {seconds:.0f} s, {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20):.1f} GiB"
+        )
+
+
 def main() -> None:
     """Prints the table, row by row."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", help="only cases with one of these words in their names")
     parser.add_argument("--build-dir", type=Path, default=Path("build/sim"))
+    parser.add_argument("--large", type=int, metavar="LAYERS", help="1 to 5 wide convolutions, without RTL")
     options = parser.parse_args()
+    if options.large:
+        large(options.large)
+        return
     print("| network | cores | samples | predicted | measured | error | BUSY wrong | without waiting | SOPs at best |")
     print("|---|---|---|---|---|---|---|---|---|")
     failed = False

@@ -21,7 +21,7 @@ from .free import run_free
 from .mesh import Flit, Kind, Mesh
 from .program import CoreProgram, Load, Program
 from .report import CycleReport, PhaseCycles
-from .timing import EMIT_LEAST, PASS_STARTS, WINDOW_START, Barrier, drain_of
+from .timing import EMIT_LEAST, HOST_ENDS, PASS_STARTS, WINDOW_START, Barrier, drain_of
 from .traffic import Arrivals, Sender, run_traffic
 
 __all__ = ["predict"]
@@ -73,7 +73,7 @@ def predict(image: ProgramImage, samples: IntArray, *, queues: bool = True) -> t
 
 class _Run:
     """``host_begins``: when the host's next sample may begin, in cycles of the phase; None: there is none to send.
-    ``late``: windows in which it did not begin before the last step.
+    ``late``: windows in which it was not complete before the last step.
     """
 
     def __init__(self, program: Program, recorder: _Recorder, samples: int, traffic: Callable[..., Arrivals]) -> None:
@@ -104,8 +104,9 @@ class _Run:
             self.host_begins = self.barrier.round_trip - self.barrier.down
         phases = []
         for command, number in commands:
-            if command is Command.STEP and number == self.steps - 1:
-                self.late += self.host_begins is not None
+            if command is Command.STEP and number == self.steps - 1 and self.host_begins is not None:
+                complete = self.host_begins + sum(count for _, count in self.sample) + HOST_ENDS
+                self.late += complete > -1 - self.barrier.down  # later than the sequencer looks, who gives this step
             phases.append(self.phase(window, command, number))
         return phases
 

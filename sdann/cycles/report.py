@@ -71,8 +71,8 @@ class CycleReport:
 
     ``cores``: (y, x), ``layers``: their layers. ``sops_per_cycle``: of a core at best, lanes times weight ports.
     ``window_start``: cycles of a window beside its phases. ``phases``: in the order of time. ``late``: windows in which
-    the host's next sample did not begin before the last step, so that a bubble follows, of which this model knows
-    nothing: where it is not 0, ``cycles`` is too low.
+    the host's next sample was not complete before the last step, so that a bubble follows, of which this model knows
+    nothing: where it is not 0, ``cycles`` is too low. Only tiny inputs on large meshes come to that.
     """
 
     cores: tuple[Coordinate, ...]

@@ -10,7 +10,7 @@ from hdl.config import ChipConfig
 from hdl.neuron import ADDEND_AT, MEMBRANE_AT, VALUE_AT
 
 __all__ = [
-    "ADDING", "EMIT_CHOOSES", "EMIT_LEAST", "HOP", "LOADING", "PASS_DRAIN", "PASS_STARTS", "POOL_DRAIN",
+    "ADDING", "EMIT_CHOOSES", "EMIT_LEAST", "HOP", "HOST_ENDS", "LOADING", "PASS_DRAIN", "PASS_STARTS", "POOL_DRAIN",
     "RESPONDER_FILL", "SETUP_STAGES", "WINDOW_START", "Barrier", "drain_of",
 ]  # fmt: skip
 
@@ -45,6 +45,9 @@ LOADING = 2
 
 ADDING = LOADING + MEMBRANE_AT - ADDEND_AT + 1
 """The same for partial sums, which pass the membrane pipeline from the addend on (membrane.py, `sums`)."""
+
+HOST_ENDS = 1
+"""After a sample's last flit: the word SAMPLE_END, which sets `sample_pending` (hdl/bridge.py)."""
 
 WINDOW_START = 1
 """Phase FIRST of the sequencer, which register CYCLES counts; phase WINDOW before it is not counted."""

@@ -6,11 +6,13 @@ import pytest
 import hdl.chip
 from hdl.config import preset
 from hdl.program import Counter
+from sdann.assembler import Place, place_network
 from sdann.cycles import predict
 from sdann.cycles.model import _Run
 from sdann.cycles.program import Program, _offsets
 from sdann.cycles.timing import Barrier
 from sdann.feature_network import feature_image, feature_network
+from sdann.graph import INPUT, Edge, Layer, QuantizedNetwork
 from sdann.random_networks import random_input
 from sdann.tile_model import TileModel
 
@@ -122,6 +124,27 @@ def test_round_trip_is_the_chips(name, monkeypatch):
     assert (barrier.phase(0), barrier.phase(100)) == (barrier.round_trip + 1, 101 + barrier.latency)
 
 
-def test_programs_of_disabled_cores_are_left_out(case):
+@pytest.mark.parametrize(("lanes", "steps", "late"), [(4, 2, 0), (16, 2, 1), (16, 3, 0)])
+def test_a_sample_that_comes_too_late(lanes, steps, late):
+    """An input of one word at the far end of a long mesh: the first step ends before the host's next sample begins.
+
+    On the RTL the second of these chips runs windows with bubbles, and the others do not.
+    """
+    config = preset("test").replace(rows=1, cols=17, lanes=lanes)
+    one = np.ones(1, dtype=np.int64)
+    layer = Layer(
+        name="a", shape=(1, 1, 1), edges=(Edge(source=INPUT, kind="conv", weight=one.reshape(1, 1, 1, 1)),), mult=one,
+        shift=one, bias=0 * one, bias_mode="scaled", lo=0, hi=(1 << steps) - 1,
+    )  # fmt: skip
+    network = QuantizedNetwork(
+        name="tiny", input_shape=(1, 1, 1), input_signed=False, time_steps=steps, membrane_bits=32, weight_bits=8,
+        layers=(layer,),
+    )  # fmt: skip
+    image = place_network(network, config, {INPUT: (Place(tile=(0, 16)),), "a": (Place(tile=(0, 1)),)})
+    report, _ = predict(image, np.zeros((5, 1, 1, 1), dtype=np.int64))
+    assert report.late == late
+
+
+def test_every_programmed_core_is_seen(case):
     image, *_ = case
     assert set(Program(image).cores) == set(image.cores)
