@@ -252,7 +252,7 @@ class _Cutter:
                 continue
             grid = Grid(
                 name=self.name, rows=tuple(rows), columns=tuple(columns), channels=tuple(channels), parts=parts,
-                load=self.load(rows, columns, tables, size), received=self.received(rows, columns, len(channels)),
+                load=self.load(rows, columns, channels, tables), received=self.received(rows, columns, len(channels)),
             )  # fmt: skip
             known = self.best.get(grid.cores)
             if known is None or _rank(grid) < _rank(known):
@@ -274,7 +274,9 @@ class _Cutter:
             bounds.append(min(max(wanted, low), high))
         return [(first + a, b - a) for a, b in pairwise(bounds)]
 
-    def load(self, rows: Sequence[Span], columns: Sequence[Span], tables: Floats, size: int) -> float:
+    def load(
+        self, rows: Sequence[Span], columns: Sequence[Span], channels: Sequence[Span], tables: Floats
+    ) -> float:  # fmt: skip
         """Cycles per window of the busiest core: its visits at full masks, and its passes over the neuron words."""
         if not len(tables):
             return 0.0
@@ -288,8 +290,10 @@ class _Cutter:
             + tables[:, y0[:, None], x0]
         )  # fmt: skip
         config = self.config
-        passes = (self.network.time_steps + 1) * size * config.requant_subwords
-        cycles = work / (config.lanes * config.weight_ports) + passes * y[:, 1][:, None] * x[:, 1]
+        groups = np.array([groups_of(count, config.lanes) for _, count in channels] * (len(tables) // len(channels)))
+        words = groups[:, None, None] * y[:, 1][:, None] * x[:, 1]
+        passes = (self.network.time_steps + 1) * config.requant_subwords
+        cycles = work / (config.lanes * config.weight_ports) + passes * words
         return float(cycles.max())
 
     def received(self, rows: Sequence[Span], columns: Sequence[Span], tiles: int) -> int:
