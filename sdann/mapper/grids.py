@@ -141,18 +141,20 @@ class _Cutter:
                     options.append(parts)
         else:
             options = [layer.split]
-        fitting = []
+        fitting, edges, needed = [], 0, 0
         for parts in options:
+            edges = max(map(len, parts))
             needed = max(
                 sum(weight_words_of(layer.edges[some.edge], some.channels, groups, config.lanes) for some in part)
                 for part in parts
             )
-            if max(map(len, parts)) > config.edges:
-                self.refuse("edges", max(map(len, parts)), config.edges)
-            elif needed > config.weight_words:
-                self.refuse("weight_words", needed, config.weight_words)
-            else:
+            if edges <= config.edges and needed <= config.weight_words:
                 fitting.append(parts)
+        if not fitting:  # the last one is the finest
+            if edges > config.edges:
+                self.refuse("edges", edges, config.edges)
+            else:
+                self.refuse("weight_words", needed, config.weight_words)
         # more parts than needed cost partial sums: worth it only where there are no positions to cut
         return fitting if self.extent.height * self.extent.width <= 4 else fitting[:1]
 
@@ -346,5 +348,8 @@ def layer_grids(
         if not front or grid.load < front[-1].load:
             front.append(grid)
     if not front:
-        raise cutter.refusal or DoesNotFitError(f"{name!r} needs more than the chip's {most} cores")
+        # where pieces of one word fit a core, the chip has too few cores for as many pieces as it takes
+        if cutter.refusal is None or (cutter.splits(1) and cutter.fits(1, 1, 1)):
+            raise DoesNotFitError(f"{name!r} needs more than the chip's {most} cores")
+        raise cutter.refusal
     return front
