@@ -85,7 +85,7 @@ def test_edges_of_the_finest_split(digits: QuantizedNetwork) -> None:
 
 
 LayerChange = Callable[[Layer], dict[str, Any]]
-ONES = np.ones(16, dtype=np.int64)
+THREE = tuple((FanIn(edge=i, channel0=0, channels=1),) for i in range(3))
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ ONES = np.ones(16, dtype=np.int64)
     [
         (lambda x: {"edges": x.edges * 3}, {}, DoesNotFitError, "needs edges 3, the chip has 2"),
         (
-            lambda x: {"parts": tuple((FanIn(edge=i, channel0=0, channels=1),) for i in (0, 1, 2)), "edges": x.edges * 3},
+            lambda x: {"edges": x.edges * 3, "parts": THREE},
             {"parts": 2}, DoesNotFitError, "needs parts 3, the chip has 2",
         ),
         (
