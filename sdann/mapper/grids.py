@@ -102,6 +102,7 @@ class _Cutter:
         shape = network.shape_of(name) if layer is None else layer.shape
         self.sides = shape[1], shape[2]
         self.best: dict[int, Grid] = {}
+        self.how = ", cut as finely as it can be,"
         self.refusal: DoesNotFitError | None = None
 
     # -- limits ---------------------------------------------------------------------------------------
@@ -110,7 +111,7 @@ class _Cutter:
         """Remembers the first refusal: the finest cuts come first, and no other can fit where they do not."""
         where = repr(self.name) if self.layer is None else f"layer {self.name!r}"
         self.refusal = self.refusal or DoesNotFitError(
-            f"{where}, cut as finely as it can be, needs {what} {needed} per core, the chip has {available}"
+            f"{where}{self.how} needs {what} {needed} per core, the chip has {available}"
         )
 
     def fits(self, rows: int, columns: int, groups: int) -> bool:
@@ -187,6 +188,7 @@ class _Cutter:
                 f"{self.name!r} cannot be cut into {(down, tiles)}: it has {extent.height} rows, "
                 f"{groups} channel groups"
             )
+        self.how = ""
         size, height = -(-groups // tiles), -(-extent.height // down)
         where = f"{self.name!r} cut into {down} row x {tiles} channel tile(s)"
         need_at_most(where, "group_words", size, self.config.group_words, " per core")

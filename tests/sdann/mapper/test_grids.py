@@ -258,7 +258,7 @@ def test_given_cuts(digits: QuantizedNetwork) -> None:
     with pytest.raises(DoesNotFitError, match=r"'conv2' cannot be cut into \(9, 1\): it has 8 rows"):
         options(digits, "conv2", (9, 1))
     assert options(digits, "conv2", (4, 1))[0].inner == 2  # its weights are split over two cores
-    with pytest.raises(DoesNotFitError, match=r"4 row x 1 channel tile.* needs weight_words 576"):
+    with pytest.raises(DoesNotFitError, match=r"4 row x 1 channel tile\(s\): layer 'conv2' needs weight_words 576"):
         options(digits, "conv2", (4, 1), parts=1)
     with pytest.raises(DoesNotFitError, match=r"1 row x 2 channel tile.* needs neuron_words 128 .* the chip has 64"):
         options(digits, "conv2", (1, 2))
