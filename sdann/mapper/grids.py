@@ -102,6 +102,7 @@ class _Cutter:
         shape = network.shape_of(name) if layer is None else layer.shape
         self.sides = shape[1], shape[2]
         self.best: dict[int, Grid] = {}
+        self.how = ", cut as finely as it can be,"
         self.refusal: DoesNotFitError | None = None
 
     # -- limits ---------------------------------------------------------------------------------------
@@ -110,7 +111,7 @@ class _Cutter:
         """Remembers the first refusal: the finest cuts come first, and no other can fit where they do not."""
         where = repr(self.name) if self.layer is None else f"layer {self.name!r}"
         self.refusal = self.refusal or DoesNotFitError(
-            f"{where}, cut as finely as it can be, needs {what} {needed} per core, the chip has {available}"
+            f"{where}{self.how} needs {what} {needed} per core, the chip has {available}"
         )
 
     def fits(self, rows: int, columns: int, groups: int) -> bool:
@@ -141,18 +142,20 @@ class _Cutter:
                     options.append(parts)
         else:
             options = [layer.split]
-        fitting = []
+        fitting, edges, needed = [], 0, 0
         for parts in options:
+            edges = max(map(len, parts))
             needed = max(
                 sum(weight_words_of(layer.edges[some.edge], some.channels, groups, config.lanes) for some in part)
                 for part in parts
             )
-            if max(map(len, parts)) > config.edges:
-                self.refuse("edges", max(map(len, parts)), config.edges)
-            elif needed > config.weight_words:
-                self.refuse("weight_words", needed, config.weight_words)
-            else:
+            if edges <= config.edges and needed <= config.weight_words:
                 fitting.append(parts)
+        if not fitting:  # the last one is the finest
+            if edges > config.edges:
+                self.refuse("edges", edges, config.edges)
+            else:
+                self.refuse("weight_words", needed, config.weight_words)
         # more parts than needed cost partial sums: worth it only where there are no positions to cut
         return fitting if self.extent.height * self.extent.width <= 4 else fitting[:1]
 
@@ -185,6 +188,7 @@ class _Cutter:
                 f"{self.name!r} cannot be cut into {(down, tiles)}: it has {extent.height} rows, "
                 f"{groups} channel groups"
             )
+        self.how = ""
         size, height = -(-groups // tiles), -(-extent.height // down)
         where = f"{self.name!r} cut into {down} row x {tiles} channel tile(s)"
         need_at_most(where, "group_words", size, self.config.group_words, " per core")
@@ -252,7 +256,7 @@ class _Cutter:
                 continue
             grid = Grid(
                 name=self.name, rows=tuple(rows), columns=tuple(columns), channels=tuple(channels), parts=parts,
-                load=self.load(rows, columns, tables, size), received=self.received(rows, columns, len(channels)),
+                load=self.load(rows, columns, channels, tables), received=self.received(rows, columns, len(channels)),
             )  # fmt: skip
             known = self.best.get(grid.cores)
             if known is None or _rank(grid) < _rank(known):
@@ -274,7 +278,9 @@ class _Cutter:
             bounds.append(min(max(wanted, low), high))
         return [(first + a, b - a) for a, b in pairwise(bounds)]
 
-    def load(self, rows: Sequence[Span], columns: Sequence[Span], tables: Floats, size: int) -> float:
+    def load(
+        self, rows: Sequence[Span], columns: Sequence[Span], channels: Sequence[Span], tables: Floats
+    ) -> float:  # fmt: skip
         """Cycles per window of the busiest core: its visits at full masks, and its passes over the neuron words."""
         if not len(tables):
             return 0.0
@@ -288,8 +294,10 @@ class _Cutter:
             + tables[:, y0[:, None], x0]
         )  # fmt: skip
         config = self.config
-        passes = (self.network.time_steps + 1) * size * config.requant_subwords
-        cycles = work / (config.lanes * config.weight_ports) + passes * y[:, 1][:, None] * x[:, 1]
+        groups = np.array([groups_of(count, config.lanes) for _, count in channels] * (len(tables) // len(channels)))
+        words = groups[:, None, None] * y[:, 1][:, None] * x[:, 1]
+        passes = (self.network.time_steps + 1) * config.requant_subwords
+        cycles = work / (config.lanes * config.weight_ports) + passes * words
         return float(cycles.max())
 
     def received(self, rows: Sequence[Span], columns: Sequence[Span], tiles: int) -> int:
@@ -342,5 +350,8 @@ def layer_grids(
         if not front or grid.load < front[-1].load:
             front.append(grid)
     if not front:
-        raise cutter.refusal or DoesNotFitError(f"{name!r} needs more than the chip's {most} cores")
+        # where pieces of one word fit a core, the chip has too few cores for as many pieces as it takes
+        if cutter.refusal is None or (cutter.splits(1) and cutter.fits(1, 1, 1)):
+            raise DoesNotFitError(f"{name!r} needs more than the chip's {most} cores")
+        raise cutter.refusal
     return front

@@ -34,7 +34,8 @@ def with_relays(network: QuantizedNetwork, reach: int) -> QuantizedNetwork:
     """``network`` with relay layers, so that no edge leads over more than ``reach`` stages.
 
     The activations of its own layers stay what they are; a relay has the name of what it repeats and the stage in which
-    it does. Raises :class:`UnsupportedError` for a long skip from a signed input, which no layer can repeat.
+    it does. Raises :class:`UnsupportedError` for a long skip that no layer can repeat: from a signed input, or with a
+    membrane that does not hold an activation.
     """
     while True:
         stages = stages_of(network)
@@ -48,6 +49,12 @@ def with_relays(network: QuantizedNetwork, reach: int) -> QuantizedNetwork:
             raise UnsupportedError(
                 f"layer {layer.name!r} reads the signed input over {stages[layer.name]} stages, the chip's history "
                 f"reaches {reach}: use a chip with more slots, or an unsigned input"
+            )
+        if network.membrane_bits <= network.time_steps:
+            raise UnsupportedError(
+                f"layer {layer.name!r} reads {far!r} over {stages[layer.name] - stages[far]} stages, the chip's "
+                f"history reaches {reach}, and membrane_bits {network.membrane_bits} hold no activation of "
+                f"{network.time_steps} bits that a relay could repeat: use a chip with more slots or wider membranes"
             )
         name = f"{far.split('@')[0]}@{stages[far] + 1}"
         number = network.layers.index(layer)
