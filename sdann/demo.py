@@ -11,6 +11,7 @@ import numpy as np
 from hdl.chip import chip_verilog
 from hdl.config import ChipConfig
 
+from . import reference
 from .atomic import atomic
 from .chip_file import save_chip
 from .datasets import load_digits, open_dataset
@@ -20,6 +21,7 @@ from .golden import GoldenResult
 from .graph import QuantizedNetwork
 from .liveness import LEAST_ALIVE
 from .mapper import ProgramImage, map_network, mesh_text
+from .mapper.work import count_spikes
 from .network_file import save_network
 from .quantize import QuantizeOptions, QuantizeReport, quantize, quantize_input
 from .results import Figure, broken, rtl_figures, stage_data
@@ -33,6 +35,10 @@ __all__ = ["FLOAT_ACCURACY", "DemoOptions", "DemoResult", "Progress", "run_demo"
 NETWORK = "digit-cnn"
 FLOAT_ACCURACY = 0.97
 """The float network is to reach this on the test images: a network that learnt nothing would prove nothing."""
+
+HALO, MAPPED_BY = "conv2", 32
+"""The layer that is cut both ways unless the user says otherwise, so that the demo shows a halo; and the number of
+training images whose spikes the mapper goes by."""
 
 Progress = Callable[[str], Callable[[int, int], None]]
 """Called with what begins; returns what to call with (done, total)."""
@@ -94,7 +100,11 @@ def run_demo(options: DemoOptions, progress: Progress) -> DemoResult:
     advance(1, 1)
 
     advance = progress("map")
-    image = map_network(network, config, options.splits)
+    several = network.layer(HALO).shape[0] > config.lanes
+    splits = options.splits or ({HALO: (2, 2)} if several else {})
+    balance = quantize_input(network, digits.train_images[:MAPPED_BY])
+    spikes = count_spikes(network, reference.run(network, balance).activations, config.lanes)
+    image = map_network(network, config, splits, spikes=spikes)
     with atomic(out / "image.safetensors") as path:
         image.save(path)
     advance(1, 1)

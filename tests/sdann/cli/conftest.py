@@ -65,3 +65,15 @@ def sdann(tmp_path, monkeypatch):
         return result
 
     return run
+
+
+@pytest.fixture
+def refused(sdann):
+    def run(*arguments: str) -> str:
+        for extra in ([], ["--json"]):
+            result = sdann(*arguments, *extra)
+            assert result.exit_code == 2, result.output
+            assert result.stdout == ""
+        return " ".join(result.stderr.replace("│", " ").split())
+
+    return run

@@ -11,18 +11,6 @@ from sdann.network_file import read_tensors, save_network
 from .conftest import tiny_network
 
 
-@pytest.fixture
-def refused(sdann):
-    def run(*arguments: str) -> str:
-        for extra in ([], ["--json"]):
-            result = sdann(*arguments, *extra)
-            assert result.exit_code == 2, result.output
-            assert result.stdout == ""
-        return " ".join(result.stderr.replace("│", " ").split())
-
-    return run
-
-
 @pytest.mark.parametrize(
     "command",
     [
