@@ -11,9 +11,11 @@ from hdl.program import Counter
 from sdann import reference
 from sdann.errors import DoesNotFitError, SdannError, UnsupportedError
 from sdann.graph import INPUT, Edge, Layer, QuantizedNetwork
-from sdann.mapper import load_image, map_network, network_hash, plan_network
+from sdann.mapper import build, load_image, map_network, network_hash, plan_network
 from sdann.mapper.build import NetworkMap
 from sdann.mapper.check import check_image
+from sdann.mapper.manifest import RegionEntry
+from sdann.mapper.plan import Frame
 from sdann.mapper.work import assumed_spikes, count_spikes
 from sdann.tile_model import TileModel
 
@@ -68,6 +70,27 @@ def test_a_pass_survives_its_file(several: NetworkMap, tmp_path: Path) -> None:
         for core, memories in image.memories.items():
             assert all((loaded.memories[core][memory] == blob).all() for memory, blob in memories.items())
         assert [(e.name, e.held) for e in loaded.manifest.layers] == [(e.name, e.held) for e in image.manifest.layers]
+
+
+def test_the_solver_sees_the_same_order_in_every_run() -> None:
+    """Not that of a set of names, which changes from one Python process to the next."""
+    one, ones = np.ones((2, 1, 1, 1), dtype=np.int64), np.ones(2, dtype=np.int64)
+    names = [INPUT, *(f"l{n}" for n in range(9))]
+    layers = tuple(
+        Layer(
+            name=name, shape=(2, 1, 1), mult=ones, shift=ones, bias=0 * ones, bias_mode="sum", lo=0, hi=255,
+            edges=tuple(Edge(source=source, kind="depthwise", weight=one) for source in names[:number]),
+        )
+        for number, name in enumerate(names) if number
+    )  # fmt: skip
+    network = QuantizedNetwork(
+        name="n", input_shape=(2, 1, 1), input_signed=False, time_steps=8, membrane_bits=32, weight_bits=8,
+        layers=layers,
+    )  # fmt: skip
+    whole = RegionEntry(y0=0, height=1, x0=0, width=1, channel0=0, channels=2)
+    frame = Frame(sources={INPUT: whole}, layers=dict.fromkeys(names[1:], whole))
+    links = build._links(network, frame, assumed_spikes(network, 2))
+    assert list(links) == [(source, name) for number, name in enumerate(names) for source in names[:number]]
 
 
 def test_progress_is_told(digits: QuantizedNetwork, several: NetworkMap) -> None:

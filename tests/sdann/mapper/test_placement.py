@@ -158,6 +158,14 @@ def test_local_keeps_places_of_different_maps_together(bands: int) -> None:
         assert np.ptp(own, axis=0).max() <= max(2, 8 // bands)  # a run stays together
 
 
+@pytest.mark.parametrize("bands", [1, 2, 4])
+def test_local_keeps_the_map_as_it_lies(bands: int) -> None:
+    """A map of as many pieces as the mesh has tiles lies there as it is, though bands run back and forth."""
+    config = mesh(8, 8)
+    centres = tuple(((y + 0.5) / 8, (x + 0.5) / 8) for y, x in config.cores)
+    assert local_placement([Block("a", 63, 1, centres)], config, bands) == {"a": config.cores}
+
+
 def test_validate_finds_overlap_host_and_outside() -> None:
     one = [(1, 0), (1, 1)]
     validate({"one": one}, TEST)

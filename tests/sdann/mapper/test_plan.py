@@ -121,14 +121,14 @@ def drawn(seed: int, **fields: int) -> tuple[QuantizedNetwork, ChipConfig]:
     features = [feature for feature in FEATURES if feature != "parts"]
     network = random_network(rng, layers=4, channels=10, max_side=8, max_edges=3, features=features, signed_input=False)
     config = preset("test").replace(
-        edges=4, map_side=16, map_groups=8, readout_depth=1024, routes=64, act_regions=4, **fields
+        edges=4, map_side=16, map_groups=8, readout_depth=1024, routes=64, **fields
     )  # fmt: skip
     return network, config
 
 
 FIELDS: dict[str, list[int]] = {
     "rows": [1, 2, 3, 6], "cols": [2, 3, 6], "lanes": [2, 4], "neuron_words": [4, 16, 64], "weight_words": [64, 512],
-    "slots": [2, 3, 4], "stages": [1, 2, 15],
+    "slots": [2, 3, 4], "stages": [1, 2, 15], "act_regions": [2, 4],
 }  # fmt: skip
 
 
@@ -146,6 +146,48 @@ def test_passes_compute_everything_once_from_what_is_there(seed: int, fields: di
     assert all(planner.fits(frame) for frame in frames)
     for frame in frames:  # rows and columns are cut anywhere, channels between groups only
         assert all(extent.channel0 % config.lanes == 0 for extent in frame.extents.values())
+        check_rings(planner, frame)
+
+
+def check_rings(planner: Planner, frame: Frame) -> None:
+    """Each core has room for its activations as long as some layer of the pass reads them."""
+    network, lanes = planner.network, planner.config.lanes
+    stages = dict.fromkeys(frame.sources, 0)
+    longest = dict.fromkeys(frame.extents, 1)
+    for name in frame.layers:
+        sources = [edge.source for edge in network.layer(name).edges]
+        stages[name] = 1 + max(stages[source] for source in sources)
+        for source in sources:
+            longest[source] = max(longest[source], stages[name] - stages[source])
+    for name, grids in planner.grids(frame).items():
+        for piece in (piece for some in grids for piece in some.pieces):
+            words = piece.rows[1] * piece.columns[1] * groups_of(piece.channels[1], lanes)
+            assert words * (longest[name] + 1) <= planner.config.act_words
+
+
+def test_a_skip_takes_room_where_it_begins() -> None:
+    """Of eight words of activations, four can be kept over one stage, two over three."""
+    one, ones = np.ones((2, 1, 1, 1), dtype=np.int64), np.ones(2, dtype=np.int64)
+    names = [INPUT, "a", "b", "c"]
+    layers = tuple(
+        Layer(
+            name=name, shape=(2, 4, 4), mult=ones, shift=ones, bias=0 * ones, bias_mode="sum", lo=0, hi=255,
+            edges=tuple(
+                Edge(source=source, kind="depthwise", weight=one)
+                for source in ([before, INPUT] if name == "c" else [before])
+            ),
+        )
+        for before, name in pairwise(names)
+    )  # fmt: skip
+    network = QuantizedNetwork(
+        name="n", input_shape=(2, 4, 4), input_signed=False, time_steps=8, membrane_bits=32, weight_bits=8,
+        layers=layers,
+    )  # fmt: skip
+    config = preset("test").replace(rows=6, cols=6, lanes=2, requant_lanes=2, neuron_words=4, act_regions=2, slots=4)
+    planner = planner_of(network, config)
+    (frame,) = planner.frames()
+    check_rings(planner, frame)
+    assert {name: grids[0].cores for name, grids in planner.grids(frame).items()} == {INPUT: 8, "a": 4, "b": 4, "c": 4}
 
 
 @pytest.mark.parametrize("kind", ["rows", "columns", "channels"])
