@@ -30,11 +30,11 @@ def test_missing_image(refused, files):
     assert "`sdann map`" in refused("validate", files.network, "nowhere")
 
 
-def test_another_kind_of_file(refused, files, float_file):
+def test_another_kind_of_file(refused, files):
     assert "holds 'sdann-image', not 'sdann-network'" in refused("map", files.image)
+    assert "holds 'sdann-image', not 'sdann-network'" in refused("cosim", files.image, files.image)
     assert "holds 'sdann-network', not 'sdann-image'" in refused("validate", files.network, files.network)
     assert "holds 'sdann-network', not 'sdann-float'" in refused("quantize", files.network)
-    assert "holds 'sdann-float', not 'sdann-network'" in refused("map", float_file)
 
 
 def test_damaged_file(refused, tmp_path):
