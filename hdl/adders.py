@@ -1,15 +1,15 @@
 """Sums that an FPGA's cells can do with less logic than what is made of an adder as it stands.
 
 :func:`select_add` is a number plus one of two others, :func:`and_add` a number plus what others have in common: a carry
-chain has room for that. :func:`pair_add` is a sum of two small numbers, which a multiplier can do. In Verilog each is
-an instance of a small module of :data:`ADDER_MODULES`, so that a flow for an FPGA has one place to put its cells.
+chain has room for that. In Verilog each is an instance of a small module of :data:`ADDER_MODULES`, so that a flow for
+an FPGA has one place to put its cells.
 """
 
 from amaranth.hdl import Instance, Module, Mux, Signal, Value, signed
 
 from .target import is_verilog
 
-__all__ = ["ADDER_MODULES", "and_add", "pair_add", "select_add"]
+__all__ = ["ADDER_MODULES", "and_add", "select_add"]
 
 _SELECT_ADD = """\
 // a plus b, or plus c.
@@ -21,17 +21,6 @@ module sdann_select_add #(parameter WIDTH = 2) (
   output [WIDTH-1:0] o
 );
   assign o = a + (b_not_c ? b : c);
-endmodule
-"""
-
-_PAIR_ADD = """\
-// a plus b.
-module sdann_pair_add #(parameter WIDTH = 2) (
-  input signed [WIDTH-1:0] a,
-  input signed [WIDTH-1:0] b,
-  output signed [WIDTH:0] o
-);
-  assign o = a + b;
 endmodule
 """
 
@@ -48,7 +37,7 @@ module sdann_and_add #(parameter WIDTH = 2) (
 endmodule
 """
 
-ADDER_MODULES = {"sdann_select_add": _SELECT_ADD, "sdann_and_add": _AND_ADD, "sdann_pair_add": _PAIR_ADD}
+ADDER_MODULES = {"sdann_select_add": _SELECT_ADD, "sdann_and_add": _AND_ADD}
 """Verilog text by module name."""
 
 
@@ -72,15 +61,4 @@ def _wrapping(m: Module, platform: object, name: str, module: str, a, exact, *, 
         m.submodules[f"{name}_adder"] = Instance(module, p_WIDTH=width, o_o=found, **ports)
     else:
         m.d.comb += found.eq(exact)
-    return found
-
-
-def pair_add(m: Module, platform: object, name: str, a: Signal, b: Signal) -> Signal:
-    """A new signed signal ``name``, one bit wider than ``a`` and ``b``: their sum."""
-    width = len(a)
-    found = Signal(signed(width + 1), name=name)
-    if is_verilog(platform):
-        m.submodules[f"{name}_adder"] = Instance("sdann_pair_add", p_WIDTH=width, i_a=a, i_b=b, o_o=found)
-    else:
-        m.d.comb += found.eq(a + b)
     return found

@@ -33,7 +33,7 @@ class ProgramGuard(wiring.Component):
     reset : bit
         Registers take their reset values.
     flit, sent : Flit, bit
-        A flit that the bridge hands to the router in this cycle.
+        A flit that the bridge has handed over.
     sound : bit
         No core complains about its program.
     refusal : ErrorCode

@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from .bridge import HostBridge
 from .config import ChipConfig
+from .flit import Flit
 from .guard import ProgramGuard
 from .host import (
     REGISTER_BITS,
@@ -98,7 +99,15 @@ class HostTile(wiring.Component):
             connect(m, flipped(getattr(self, f"i_{direction}")), getattr(router, f"i_{direction}"))
             connect(m, getattr(router, f"o_{direction}"), flipped(getattr(self, f"o_{direction}")))
         connect(m, router.o_local, bridge.flit_i)
-        connect(m, bridge.flit_o, router.i_local)
+        # What the bridge sends is known late, and so is what the router does with it: a register in between.
+        held, sent, flit = Signal(), Signal(), Signal(Flit(self.config))
+        m.d.sync += sent.eq(bridge.sent)
+        m.d.comb += [
+            router.i_local.valid.eq(held), router.i_local.payload.eq(flit),
+            bridge.flit_o.ready.eq(~held | router.i_local.ready),
+        ]  # fmt: skip
+        with m.If(bridge.flit_o.ready):
+            m.d.sync += [held.eq(bridge.flit_o.valid), flit.eq(bridge.flit_o.payload)]
         connect(m, flipped(self.i), bridge.i)
         connect(m, bridge.o, flipped(self.o))
         for name in ("state", "sample_open", "sample_take", "reserve_count", "fresh", "reset"):
@@ -119,7 +128,8 @@ class HostTile(wiring.Component):
         access, written = Signal(RegisterPayload()), Signal()
         bus = self.bus
         m.d.comb += [
-            access.eq(bridge.set), written.eq(bridge.set_valid), bridge.registers_busy.eq(bus.valid),
+            access.eq(bridge.set), written.eq(bridge.set_valid),
+            bridge.registers_busy.eq(bus.valid | sent),  # a flit is counted before the next word sees the registers
             value.eq(sequencer.value | guard.value | window.value), bridge.value.eq(value), bus.answer.eq(value),
         ]  # fmt: skip
         with m.If(bus.valid):
@@ -129,7 +139,7 @@ class HostTile(wiring.Component):
             if owner is not sequencer:
                 m.d.comb += owner.reset.eq(sequencer.reset)
         m.d.comb += [
-            guard.begin.eq(sequencer.begin), guard.flit.eq(bridge.flit_o.payload), guard.sent.eq(bridge.sent),
+            guard.begin.eq(sequencer.begin), guard.flit.eq(flit), guard.sent.eq(sent),
             guard.sound.eq(self.sound), sequencer.refusal.eq(guard.refusal), bridge.sample_flits.eq(guard.sample_flits),
             window.forget.eq(sequencer.fresh), window.taken.eq(bridge.window_taken), window.chunk.eq(bridge.chunk),
             window.chunk_valid.eq(bridge.chunk_valid), window.chunk_last.eq(bridge.chunk_last),
@@ -141,7 +151,7 @@ class HostTile(wiring.Component):
             bridge.dropped.eq(router.dropped),
             self.command.eq(sequencer.command),
             sequencer.quiescent.eq(self.quiescent),
-            self.idle.eq(router.idle & bridge.idle),
+            self.idle.eq(router.idle & bridge.idle & ~held),
             self.state.eq(sequencer.state), self.reset.eq(sequencer.reset),
         ]  # fmt: skip
         return m

@@ -18,6 +18,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from .config import ChipConfig, bits_for
+from .products import registered_product
 from .sparsity import Sparsify
 
 __all__ = ["ADDEND_AT", "MEMBRANE_AT", "VALUE_AT", "NeuronLane", "product_bits", "value_bits"]
@@ -110,7 +111,7 @@ class NeuronLane(wiring.Component):
         m.d.sync += biased.eq(operand + Mux(self.bias_in_sum, bias[0], 0))
 
         # 2, 3: the product, in limbs that fit a multiplier.
-        partial = self._limbs(m, "partial", biased, mult[1])
+        partial = self._limbs(m, platform, "partial", biased, mult[1])
         product = Signal(signed(product_bits(config)))
         m.d.sync += product.eq(sum(p << (n * LIMB) for n, p in enumerate(partial)))
 
@@ -122,7 +123,7 @@ class NeuronLane(wiring.Component):
         high_later = Signal.like(high)
         m.d.sync += high_later.eq(high)
         placed = 0
-        for n, limb in enumerate(self._limbs(m, "limb", product, power)):
+        for n, limb in enumerate(self._limbs(m, platform, "limb", product, power)):
             placed |= limb << (n * LIMB)
         shifted = Signal(signed(product_bits(config) + 1))
         with m.Switch(high_later):
@@ -180,12 +181,12 @@ class NeuronLane(wiring.Component):
         return m
 
     @staticmethod
-    def _limbs(m: Module, name: str, value: Signal, factor: Value) -> list[Signal]:
+    def _limbs(m: Module, platform: object, name: str, value: Signal, factor: Value) -> list[Signal]:
         """Registers with the products of each LIMB bits of a signed ``value`` and an unsigned ``factor``."""
         products = []
         for n, low in enumerate(range(0, len(value), LIMB)):
             limb = value[low : low + LIMB]
-            exact = (limb.as_signed() if low + LIMB >= len(value) else limb) * factor
-            products.append(Signal(exact.shape(), name=f"{name}_{n}"))
-            m.d.sync += products[n].eq(exact)
+            limb = limb.as_signed() if low + LIMB >= len(value) else limb
+            products.append(Signal((limb * factor).shape(), name=f"{name}_{n}"))
+            registered_product(m, platform, products[n], limb, factor)
         return products

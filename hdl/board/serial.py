@@ -18,6 +18,7 @@ from amaranth.lib.wiring import In, Out
 
 from ..config import ChipConfig
 from ..host import host_in_bits, host_out_bits
+from ..queue import Queue
 
 __all__ = ["QUEUE_WORDS", "RESET_CYCLES", "FromHost", "SerialBridge", "ToHost"]
 
@@ -93,15 +94,19 @@ class SerialBridge(wiring.Component):
             m.d.sync += resetting.eq(RESET_CYCLES)
         with m.Elif(resetting != 0):
             m.d.sync += [resetting.eq(resetting - 1), self.overrun.eq(0)]
+        # The chip decides late whether it takes a word; this queue's status bits are registers.
+        m.submodules.short = short = ResetInserter(clear)(Queue(width=self.in_bits, depth=2))
         m.d.comb += [
-            self.words.valid.eq(queue.r_rdy & ~clear), self.words.payload.eq(queue.r_data),
-            queue.r_en.eq(self.words.ready & ~clear),
+            short.i.valid.eq(queue.r_rdy & ~clear), short.i.payload.eq(queue.r_data),
+            queue.r_en.eq(short.i.ready & ~clear),
+            self.words.valid.eq(short.o.valid & ~clear), self.words.payload.eq(short.o.payload),
+            short.o.ready.eq(self.words.ready & ~clear),
         ]  # fmt: skip
 
         # To the host: what has been taken first, so that the host never starves for credits.
         taken = Signal(range(2 * QUEUE_WORDS))
-        reported, done = Signal(), Signal()
-        m.d.sync += taken.eq(taken + (self.words.valid & self.words.ready) - reported)
+        took, reported, done = Signal(), Signal(), Signal()
+        m.d.sync += [took.eq(self.words.valid & self.words.ready), taken.eq(taken + took - reported)]
         with m.If(resetting == 1):
             m.d.sync += done.eq(1)
         answer, rest = Signal(self.out_bits), Signal(range(out_bytes + 1))

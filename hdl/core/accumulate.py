@@ -7,8 +7,9 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..adders import and_add, pair_add
+from ..adders import and_add
 from ..config import ChipConfig, bits_for
+from ..products import pair_sum, registered_product
 from ..program import CoreDescriptor, ISums, Weights
 from .address import Job, neuron_bits, weight_bits
 from .mask import index_of, lowest_and_highest, popcount
@@ -205,10 +206,7 @@ class Accumulator(wiring.Component):
                 m.d.sync += weight.eq(0)
             weights.append(weight)
         if len(weights) == 2:
-            total = Signal(signed(config.weight_bits + 1), name=f"pair_{lane}")
-            m.d.sync += total.eq(pair_add(m, platform, f"pair_sum_{lane}", *weights))
-            weights = [total]
-        product = weights[0] * factor
-        term = Signal(signed(min(len(product), config.isum_bits)), name=f"term_{lane}")
-        m.d.sync += term.eq(product)
+            weights = [pair_sum(m, platform, f"pair_{lane}", *weights)]
+        term = Signal(signed(min(len(weights[0]) + len(factor), config.isum_bits)), name=f"term_{lane}")
+        registered_product(m, platform, term, weights[0], factor)
         return term

@@ -6,6 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from ..config import ChipConfig, bits_for
 from ..flit import payload_layouts
+from ..products import registered_product
 from ..program import CoreDescriptor, EdgeDescriptor
 from .mask import popcount
 
@@ -156,11 +157,13 @@ class AddressSetup(wiring.Component):
 
         # Constant while bundles are under way.
         height_top, width_top = Signal(side), Signal(side)
-        group_top, neuron_row = Signal(bits_for(config.group_words - 1)), Signal(nb)
+        group_top, neuron_row = Signal(bits_for(config.group_words - 1)), Signal(nb, name="neuron_row")
         m.d.sync += [
-            height_top.eq(core.height - 1), width_top.eq(core.width - 1), group_top.eq(core.groups - 1),
-            neuron_row.eq(core.width * core.groups),
-        ]  # fmt: skip
+            height_top.eq(core.height - 1),
+            width_top.eq(core.width - 1),
+            group_top.eq(core.groups - 1),
+        ]
+        registered_product(m, platform, neuron_row, core.width, core.groups)
 
         # 1: the edge descriptor is being read.
         spike = Signal(self._spike)
@@ -205,7 +208,7 @@ class AddressSetup(wiring.Component):
         edge3, g3 = bundle3.edge, bundle3.g
         last = g3 == group_top
         by_g, by_ky, by_kx = (Signal(wb, name=f"by_{n}") for n in ("g", "ky", "kx"))
-        by_row, by_column = Signal(nb), Signal(nb)
+        by_row, by_column, own_group = (Signal(nb, name=n) for n in ("by_row", "by_column", "own_group"))
         stride_y, stride_x = Signal(wb), Signal(wb)  # blocks from an offset to the next one that is visited
         top = Signal.like(group_top)
         job4, job5, job = (Signal(Job(config), name=name) for name in ("job4", "job5", "job"))
@@ -213,13 +216,15 @@ class AddressSetup(wiring.Component):
         existing = Signal(config.lanes)  # mask bits of existing neurons
         single = bits3[0] | edge3.depthwise if config.weight_ports == 2 else 0
         m.d.comb += keep[3].eq(y.hit & x.hit)
+        for found, a, b in (
+            (by_g, g3, Mux(edge3.depthwise, 1, edge3.stride_g)), (by_ky, y.first, edge3.stride_y),
+            (by_kx, x.first, core.groups), (by_row, y.row, neuron_row), (by_column, x.row, core.groups),
+        ):  # fmt: skip
+            registered_product(m, platform, found, a, b, enable=go[4])
         with m.If(go[4]):
             m.d.sync += [
-                by_g.eq(Mux(edge3.depthwise, g3, g3 * edge3.stride_g)),
-                by_ky.eq(y.first * edge3.stride_y), by_kx.eq(x.first * core.groups),
-                by_row.eq(y.row * neuron_row), by_column.eq(x.row * core.groups + Mux(edge3.depthwise, g3, 0)),
+                own_group.eq(Mux(edge3.depthwise, g3, 0)), top.eq(Mux(edge3.depthwise, 0, group_top)),
                 stride_y.eq(edge3.stride_y << edge3.stride_log2), stride_x.eq(core.groups << edge3.stride_log2),
-                top.eq(Mux(edge3.depthwise, 0, group_top)),
                 job4.rows.eq(y.count), job4.columns.eq(x.count),
                 job4.visits.eq(Mux(edge3.depthwise, 0, (bits3 - 1) >> (config.weight_ports - 1))),
                 job4.single.eq(single),
@@ -230,15 +235,16 @@ class AddressSetup(wiring.Component):
             ]  # fmt: skip
 
         # 5: what the last column is from the first one, in blocks and neuron words.
-        across, words_across = Signal(wb), Signal(nb)
+        across, words_across = Signal(wb, name="across"), Signal(nb, name="words_across")
         down, words_down = Signal(wb), Signal(nb)
+        registered_product(m, platform, across, job4.columns, stride_x, enable=go[5])
+        registered_product(m, platform, words_across, job4.columns, core.groups, enable=go[5])
         with m.If(go[5]):
             m.d.sync += [
                 job5.eq(job4), job5.reach.eq(popcount(existing)), job5.groups.eq(top),
                 job5.block.eq(by_g + by_ky + by_kx),
-                job5.neuron.eq(by_row + by_column),
+                job5.neuron.eq(by_row + by_column + own_group),
                 job5.block_column.eq(stride_x - top), job5.neuron_column.eq(-(core.groups + top)),
-                across.eq(job4.columns * stride_x), words_across.eq(job4.columns * core.groups),
                 down.eq(stride_y - top), words_down.eq(neuron_row + top),
             ]  # fmt: skip
 

@@ -119,13 +119,15 @@ class Core(wiring.Component):
                 ]  # fmt: skip
 
         # Passes, one after the other. From the command on no flit is taken until they are over.
-        passing, quiet = Signal(), Signal()  # quiet: no flit or what it caused is under way
+        held, passing, quiet = Signal(), Signal(), Signal()  # quiet: no flit or what it caused is under way
+        closed, was_quiet = Signal(), Signal()  # registers: paths go on from here into the router and the passes
+        m.d.sync += [closed.eq(passing | (command.op != Command.NONE)), was_quiet.eq(quiet)]
         idle_pass = ~(membrane.busy | pool.busy)
         wanted = todo["clear"] | todo["integrate"] | todo["requant"]
         m.d.comb += [
             passing.eq(wanted | todo["pool"] | ~idle_pass),
             membrane.kind.eq(Mux(todo["clear"], Pass.CLEAR, Mux(todo["integrate"], Pass.INTEGRATE, Pass.REQUANT))),
-            membrane.start.eq(wanted & quiet & idle_pass), membrane.from_zero.eq(from_zero),
+            membrane.start.eq(wanted & was_quiet & ~held & idle_pass), membrane.from_zero.eq(from_zero),
             pool.start.eq(todo["pool"] & ~wanted & idle_pass),
             membrane.back.eq(ring.back), pool.back.eq(ring.back),
             responder.partial.eq(todo["partial"] & ~passing),
@@ -140,12 +142,12 @@ class Core(wiring.Component):
             m.d.sync += todo["partial"].eq(0)
 
         # Flits from the network, by kind. The second register cuts the path from the accumulator to `ready`.
-        held, flit, taken = Signal(), Signal(Flit(config)), Signal()
+        flit, taken = Signal(Flit(config)), Signal()
         spare_held, spare = Signal(), Signal(Flit(config))
         is_spike = flit.kind == FlitKind.SPIKE
         m.d.comb += [
             taken.eq(held & (~is_spike | setup.i.ready)),
-            self.i.ready.eq(~(spare_held | passing)),
+            self.i.ready.eq(~(spare_held | closed)),
             setup.i.valid.eq(held & is_spike), setup.i.payload.eq(flit.payload.spike),
             loader.i.valid.eq(held & (flit.kind == FlitKind.WRITE)), loader.i.payload.eq(flit.payload.memory),
             responder.read.eq(held & (flit.kind == FlitKind.READ)),
@@ -159,7 +161,9 @@ class Core(wiring.Component):
                 spare_held.eq(0),
             ]
         with m.Elif(arrives):
-            m.d.sync += [spare_held.eq(1), spare.eq(self.i.payload)]
+            m.d.sync += spare_held.eq(1)
+        with m.If(~spare_held):
+            m.d.sync += spare.eq(self.i.payload)
 
         # Work.
         # Nothing was under way in the cycle before; what has begun since but a flit reads no memory in this one.
@@ -212,11 +216,13 @@ class Core(wiring.Component):
         m.d.sync += rejected.eq(
             setup.rejected + loader.rejected + (responder.rejected | (held & (flit.kind == FlitKind.READOUT)))
         )
+        saturated = Signal.like(membrane.saturated)  # of the cycle before, too
+        m.d.sync += saturated.eq(membrane.saturated)
         m.d.comb += [
             counters.sops.eq(accumulator.sops),
             counters.spikes_in.eq(setup.spikes),
             counters.spikes_out.eq(emitter.spikes),
-            counters.saturations.eq(membrane.saturated), counters.overflow.eq(membrane.saturated.any()),
+            counters.saturations.eq(saturated), counters.overflow.eq(saturated.any()),
             counters.rejected.eq(rejected),
             counters.busy.eq(accumulator.working), counters.stalled.eq(out_valid & ~self.o.ready & out_emitted),
             counters.hops.eq(self.hop), counters.dropped.eq(self.dropped),

@@ -53,6 +53,7 @@ class Counters(wiring.Component):
         m.submodules.totals = totals = Ram(shape=self.config.counter_bits, depth=period)
         visit, visited = Signal(number), Signal(number)
         clearing = Signal(range(period + 2), init=period + 1)  # visits that still find zero; in reset address 0 twice
+        zero = Signal(init=1)  # whether there are any
         recent = Signal(bits_for(period * ((1 << max(self._widths.values())) - 1)))
         now = Signal(period)
         m.d.comb += now.eq(decoded(visited, period))
@@ -64,22 +65,22 @@ class Counters(wiring.Component):
             )
             if counter is Counter.OVERFLOW:  # a flag: it counts where there was none
                 m.d.sync += low.eq(added | (low & ~visits))
-                found.append((low & ~totals.r_data[0]) | (low & (clearing != 0)))
+                found.append((low & ~totals.r_data[0]) | (low & zero))
             else:
                 m.d.sync += low.eq(select_add(m, platform, f"next_{name}", added, ~visits, low, Const(0, len(low))))
                 found.append(low)
             with m.If(self.clear):
                 m.d.sync += low.eq(0)
         total = select_add(
-            m, platform, "total", recent, clearing == 0, totals.r_data, Const(0, self.config.counter_bits)
+            m, platform, "total", recent, ~zero, totals.r_data, Const(0, self.config.counter_bits)
         )  # fmt: skip
         m.d.comb += [
             recent.eq(selected(now, found)), totals.r_addr.eq(visit), totals.w_addr.eq(visited), totals.w_en.eq(1),
-            totals.w_data.eq(total), self.taken.eq((visited == self.address) & (clearing == 0)), self.value.eq(total),
+            totals.w_data.eq(total), self.taken.eq((visited == self.address) & ~zero), self.value.eq(total),
         ]  # fmt: skip
         m.d.sync += [visit.eq(visit + 1), visited.eq(visit)]
         with m.If(self.clear):
-            m.d.sync += clearing.eq(period)
-        with m.Elif(clearing != 0):
-            m.d.sync += clearing.eq(clearing - 1)
+            m.d.sync += [clearing.eq(period), zero.eq(1)]
+        with m.Elif(zero):
+            m.d.sync += [clearing.eq(clearing - 1), zero.eq(clearing != 1)]
         return m

@@ -19,7 +19,8 @@ def route_bits(config: ChipConfig) -> int:
 
 
 class Emitter(wiring.Component):
-    """Reads one word per cycle; a word without spikes costs that cycle only, another one costs one cycle per route.
+    """Reads one word per cycle; a word without spikes costs that cycle only, another one a cycle per route, or one and
+    a half if there is only one.
 
     Ages are walked from the newest on. An age without a valid sample costs a cycle, and in an input tile it has no
     slot: only samples have.
@@ -106,8 +107,11 @@ class Emitter(wiring.Component):
         # 2: its spikes, in map coordinates.
         mask_valid, mask_at, mask, mask_ready = Signal(), Signal(place), Signal(config.lanes), Signal()
         spiking, scan_ready = Signal(), Signal()
+        scan_valid, scan_at, scan_mask = Signal(), Signal(place), Signal(config.lanes)
         m.d.comb += [
-            spiking.eq(mask_valid & mask.any()), mask_ready.eq(~spiking | scan_ready),
+            spiking.eq(mask_valid & mask.any()),
+            # Not as soon as the scan takes a word: that is known late, and a word usually waits for the one before it.
+            mask_ready.eq(~spiking | ~scan_valid),
             read_ready.eq(~read_valid | mask_ready),
         ]  # fmt: skip
         with m.If(read_ready):
@@ -118,7 +122,8 @@ class Emitter(wiring.Component):
                 mask_at.y.eq(core.y0 + read_at.y), mask_at.x.eq(core.x0 + read_at.x),
                 mask_at.group.eq(core.group0 + read_at.group), mask_at.age.eq(read_at.age),
             ]  # fmt: skip
-        scan_valid, scan_at, scan_mask = Signal(), Signal(place), Signal(config.lanes)
+        with m.Elif(scan_ready):
+            m.d.sync += mask_valid.eq(0)
         with m.If(scan_ready):
             m.d.sync += [scan_valid.eq(spiking), scan_mask.eq(mask), scan_at.eq(mask_at)]
 

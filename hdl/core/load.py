@@ -23,7 +23,8 @@ class Loader(wiring.Component):
     en, mem, address : one write, for one cycle
         Of the word that :meth:`word` gives. Only for a writable memory and an existing address.
     rejected : bit
-        One cycle per flit for another memory or address, or out of turn: such a one changes nothing.
+        One cycle per flit for another memory or address, or out of turn: such a one is not written, and the word that
+        had been begun is forgotten.
     """
 
     def __init__(self, config: ChipConfig) -> None:
@@ -65,13 +66,11 @@ class Loader(wiring.Component):
         ]
         m.d.sync += self.en.eq(self.i.valid & sound & chunk.last)
         with m.If(self.i.valid):
-            m.d.sync += due.eq(0)
-            with m.If(sound):
-                width = self.config.data_bits
-                m.d.sync += [
-                    due.eq(chunk.chunk + 1), self.mem.eq(chunk.mem), self.address.eq(chunk.addr),
-                    self._chunks.eq(Cat(self._chunks[width:], chunk.data)),
-                ]  # fmt: skip
-                with m.If(chunk.last):
-                    m.d.sync += due.eq(0)
+            # All but `due` may take what is not sound, which is known late: the next chunk begins a word then.
+            m.d.sync += [
+                due.eq(0), self.mem.eq(chunk.mem), self.address.eq(chunk.addr),
+                self._chunks.eq(Cat(self._chunks[self.config.data_bits :], chunk.data)),
+            ]  # fmt: skip
+            with m.If(sound & ~chunk.last):
+                m.d.sync += due.eq(chunk.chunk + 1)
         return m

@@ -5,6 +5,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..config import ChipConfig, bits_for
+from ..products import registered_product
 from ..program import MAX_POOL_KERNEL, CoreDescriptor, Partials
 from .ring import act_bits
 from .storage import membrane_address_bits, sub_bits
@@ -77,10 +78,10 @@ class PoolPass(wiring.Component):
         y, x = _Axis(m, config, "y", core.height), _Axis(m, config, "x", core.width)
         # Constant since several cycles. One row or column on is that many sub-words.
         kernel_end, stride = Signal(range(MAX_POOL_KERNEL)), Signal(1 << len(core.pool_stride_log2))
-        column, row, last_of_column = Signal(vb), Signal(vb), Signal(vb)
+        column, row, last_of_column = Signal(vb), Signal(vb, name="row"), Signal(vb)
         m.d.sync += [
             kernel_end.eq(core.pool_kernel - 1), stride.eq(1 << core.pool_stride_log2), column.eq(core.groups << sb),
-            row.eq(core.width * column), last_of_column.eq(column - 1),
+            last_of_column.eq(column - 1),
         ]  # fmt: skip
 
         # Where the walk stands: a neuron, of its sub-words one.
@@ -114,11 +115,11 @@ class PoolPass(wiring.Component):
                     ]  # fmt: skip
 
         # 1: products. 2: the address, which may wrap where the neuron is outside; such a one is not looked at.
-        rows_down, columns_right, sub_later = Signal(vb), Signal(vb), Signal(vb)
-        m.d.sync += [
-            rows_down.eq(y.here * row), columns_right.eq(x.here * column), sub_later.eq(sub),
-            self.address.eq(rows_down + columns_right + sub_later),
-        ]  # fmt: skip
+        rows_down, columns_right, sub_later = (Signal(vb, name=n) for n in ("rows_down", "columns_right", "sub_later"))
+        registered_product(m, platform, row, core.width, column)
+        registered_product(m, platform, rows_down, y.here, row)
+        registered_product(m, platform, columns_right, x.here, column)
+        m.d.sync += [sub_later.eq(sub), self.address.eq(rows_down + columns_right + sub_later)]
 
         # 3: memory. 4: the value, 0 outside. 5: the largest so far.
         place = data.StructLayout(

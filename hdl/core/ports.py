@@ -1,6 +1,6 @@
 """Who has the ports of a core's memories, and when."""
 
-from amaranth.hdl import Cat, Module, Mux
+from amaranth.hdl import Cat, Module, Mux, Signal
 
 from ..config import ChipConfig
 from ..program import WRITABLE, Memory
@@ -88,7 +88,8 @@ def _connect_writes(m, config, storage, accumulator, membrane, pool, ring, loade
             storage.act_write_en.eq((1 << subwords) - 1), storage.act_write_address.eq(ring.back + loader.address),
         ]  # fmt: skip
     with m.Else():
-        source = pool.busy
+        source = Signal()  # long before the pooling pass's first result until after its last one
+        m.d.sync += source.eq(pool.busy)
         part = decoded(Mux(source, pool.act_sub, membrane.act_sub), subwords)
         m.d.comb += [
             storage.act_write_en.eq(

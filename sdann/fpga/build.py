@@ -9,6 +9,7 @@ from hdl.chip import CHIP_MODULE, TILE_MODULE
 from hdl.config import ChipConfig
 from sdann.errors import SdannError
 
+from .floorplan import arrange
 from .nextpnr import Routed, bitstream, place_and_route
 from .yosys import Cells, Synthesis, synthesize
 
@@ -54,6 +55,7 @@ def build(
     synthesis = synthesize(verilog, ULX3S_MODULE, folder=folder, keep=KEPT)
     check_fits(synthesis)
     step("place and route")
+    arrange(synthesis.netlist, ULX3S_MODULE)
     routed = place_and_route(synthesis.netlist, constraints=constraints(), mhz=target, seed=seed, attempts=attempts)
     if routed.mhz < target:
         path = "\n".join(routed.critical)

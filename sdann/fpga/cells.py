@@ -1,7 +1,8 @@
 """Simulation models of the ECP5 cells that a synthesized chip consists of.
 
 Yosys brings models of the logic cells. Block RAM and multiplier are black boxes there, so theirs stand here, as far as
-Yosys uses them: one clock, no output registers, no address decoding, multipliers without registers.
+the flow uses them: one clock, no address decoding; block RAMs without output registers, multipliers without one or with
+one at the output.
 """
 
 import importlib.util
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from .yosys import require
 
-__all__ = ["ecp5_cells", "gate_level"]
+__all__ = ["ecp5_cells", "gate_level", "multiplier"]
 
 # What a netlist and the cells' own models look like: pins left open, and everything cut into bits.
 _QUIET = (
@@ -50,7 +51,7 @@ def ecp5_cells() -> str:
         flags=re.DOTALL | re.MULTILINE,
     )
     text = re.sub(r"^\s*specify\b.*?\bendspecify\b", "", text, flags=re.DOTALL | re.MULTILINE)  # delays: not simulated
-    return "\n".join([text, _block_ram(), _multiplier()])
+    return "\n".join([text, _block_ram(), multiplier()])
 
 
 def _bits(prefix: str, count: int) -> str:
@@ -157,16 +158,23 @@ endmodule
 """
 
 
-def _multiplier() -> str:
+def multiplier() -> str:
+    """Verilog of the multiplier, with the register at its output or without one."""
     ports = [f"input {_bits(name, 18)}" for name in "ABC"]
-    ports += ["input SIGNEDA, SIGNEDB, SOURCEA, SOURCEB", f"output {_bits('P', 36)}"]
+    ports += ["input SIGNEDA, SIGNEDB, SOURCEA, SOURCEB, CLK0, CE0, RST0", f"output {_bits('P', 36)}"]
     header = ",\n  ".join(ports)
     return f"""\
-module MULT18X18D (
+module MULT18X18D #(
+  parameter REG_OUTPUT_CLK = "NONE", parameter REG_OUTPUT_CE = "CE0", parameter REG_OUTPUT_RST = "RST0"
+) (
   {header}
 );
   wire signed [18:0] a = {{SIGNEDA & A17, {_bits("A", 18)}}}, b = {{SIGNEDB & B17, {_bits("B", 18)}}};
   wire signed [37:0] product = a * b;
-  assign {{{_bits("P", 36)}}} = product[35:0];
+  reg [35:0] kept = 0;
+  always @(posedge CLK0)
+    if (RST0) kept <= 0;
+    else if (CE0) kept <= product[35:0];
+  assign {{{_bits("P", 36)}}} = REG_OUTPUT_CLK == "NONE" ? product[35:0] : kept;
 endmodule
 """

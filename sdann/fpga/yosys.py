@@ -64,8 +64,8 @@ class Cells:
 
 @dataclass(frozen=True, kw_only=True)
 class Synthesis:
-    """``netlist``: JSON for place and route; ``verilog``: the same as Verilog of the device's cells, for simulation.
-    ``modules``: cells by module, its instances included, the top as well.
+    """``netlist``: JSON for place and route, flat; ``verilog``: the same as Verilog of the device's cells, for
+    simulation. ``modules``: cells by module, its instances included, the top as well.
     """
 
     netlist: Path
@@ -101,9 +101,8 @@ _SYNTH: dict[Family, tuple[str, ...]] = {
         "abc9 -maxlut 4 -W 1000",
         "clean",
         "synth_ecp5 -nowidelut -top {top} -run map_cells:json",
-        "write_json netlist.json",
     ),
-    "xilinx": ("synth_xilinx -family xc7 -top {top} -json netlist.json",),
+    "xilinx": ("synth_xilinx -family xc7 -top {top}",),
 }
 """Commands that map a design to the device."""
 
@@ -135,6 +134,11 @@ def synthesize(
         *(command.format(top=top) for command in _SYNTH[family]),
         "tee -q -o stat.json stat -json",
         "write_verilog -noattr -noexpr netlist.v",
+        # Flat, so that a cell has one name, which a floorplan can tell from its like in other instances.
+        "setattr -mod -unset keep_hierarchy *",
+        "flatten",
+        "clean",
+        "write_json netlist.json",
     ]
     (folder / "synthesis.ys").write_text("\n".join(lines) + "\n")
     run_yowasp(

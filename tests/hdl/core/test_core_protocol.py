@@ -77,7 +77,7 @@ def test_one_visit_in_every_cycle(depthwise: int, kernel: int) -> None:
         before = bench.cycle
         await bench.settle()
         # From the first flit: registers on the way in and out, and the visits without a gap.
-        slack = 17
+        slack = 18
         bundles = 48
         assert max(visits, bundles) <= bench.cycle - before <= max(visits, bundles) + slack
         assert await count(bench, Counter.BUSY) == visits
@@ -109,13 +109,16 @@ def test_neighbouring_visits_of_one_word_are_forwarded() -> None:
 
 @pytest.mark.parametrize("routes", [0, 1, 2])
 def test_emission_takes_one_cycle_per_word_and_route(routes: int) -> None:
+    """But three cycles for two words with spikes and one route."""
+    scanned = 48 if routes < 2 else 32 * routes
+
     async def body(bench: Bench) -> None:
         await start(bench, core_word(stage=0, routes=routes), edge_word())
         bench.write(Memory.ROUTE, 1, dict(EVERYWHERE, edge=1, dst=dict(x0=0, x1=0, y0=0, y1=0)))
         for address in range(32):
             bench.write(Memory.ACT, address, [1, 3, 1, 0])
         await bench.settle()
-        for plane, expected in ((2, 32), (1, 32 * max(routes, 1)), (0, 32 * max(routes, 1))):
+        for plane, expected in ((2, 32), (1, scanned), (0, scanned)):
             del bench.o_flits[:]
             await bench.command(Command.STEP, first=plane == 2, plane=plane, valid=1)
             before = bench.cycle
@@ -271,15 +274,15 @@ def test_nothing_is_taken_during_a_pass_and_idle_is_low() -> None:
         await bench.command(Command.STEP, first=True, valid=1)
         await bench.settle()
         await bench.command(Command.STEP, plane=6, valid=1)
-        cycles = 0
+        idle = []
         for n in range(8):
             bench.spike(y=2, x=2, mask=1 << n % LANES)
         while not ctx.get(dut.i.ready):
-            assert not ctx.get(dut.idle)
+            idle.append(ctx.get(dut.idle))
             assert len(bench.i_flits) == 8
             await ctx.tick()
-            cycles += 1
-        assert 64 <= cycles <= 64 + 13  # 32 words in two parts
+        assert not any(idle[:-1])  # `ready` is a register, a cycle late
+        assert 64 <= len(idle) <= 64 + 14  # 32 words in two parts
         await bench.settle()
         assert await count(bench, Counter.SPIKES_IN) == 8
 

@@ -35,6 +35,7 @@ def tools(monkeypatch, tmp_path):
 
     monkeypatch.setattr(flow, "synthesize", synthesize)
     monkeypatch.setattr(flow, "ulx3s_verilog", lambda config, mhz: "module sdann_tile; endmodule")
+    monkeypatch.setattr(flow, "arrange", lambda netlist, top: answers.update(arranged=(netlist.name, top)))
     monkeypatch.setattr(nextpnr, "_attempt", attempt)
     monkeypatch.setattr(flow, "bitstream", lambda config, out: out.write_text(config.read_text()))
     return answers
@@ -52,6 +53,7 @@ def test_placements_are_tried_until_the_clock_is_reached(tools, tmp_path):
     assert (made.routed.mhz, made.target_mhz, tools["routed"]) == (85.0, 80.0, 2)
     assert made.bitstream.read_text() == "seed 8"
     assert steps == ["Verilog", "synthesis", "place and route", "bitstream"]
+    assert tools["arranged"] == ("netlist.json", ULX3S_MODULE)
 
 
 def test_a_missed_clock_is_an_error_and_leaves_no_bitstream(tools, tmp_path):
