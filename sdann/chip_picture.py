@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import matplotlib as mpl
+import matplotlib.ticker
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -112,6 +113,9 @@ def size_plot(name: str, found: Sequence[Size], best: Sequence[Size], form: str 
         )  # fmt: skip
         axes.set(xscale="log", yscale="log", xlabel="cores", ylabel="cycles a sample (busiest core)",
                  title=f"{name}: chips that hold it at once")  # fmt: skip
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter("{x:,.0f}")
+            axis.set_minor_formatter(mpl.ticker.NullFormatter())
         axes.grid(visible=True, which="both", color="#e4e4e4", linewidth=0.6)
         axes.set_axisbelow(True)
         axes.legend(frameon=False, fontsize=8)
