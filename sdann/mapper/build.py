@@ -30,7 +30,7 @@ from sdann.mapper.work import Spikes, assumed_spikes, with_repeated
 
 __all__ = ["MappedPass", "NetworkMap", "map_network", "pass_on_tiles", "plan_network", "with_parts"]
 
-_BUDGETS = (1.0, 0.85, 0.7, 0.5, 0.35, 0.0)
+_BUDGETS = (1.0, 0.85, 0.7, 0.5, 0.35, 0.25, 0.15, 0.1, 0.05, 0.02, 0.0)
 """Shares of the spare cores that are given out: fewer where routes run out, since they grow with the cuts."""
 
 

@@ -15,7 +15,11 @@ from sdann.mapper.limits import need_at_most
 from sdann.mapper.manifest import RegionEntry
 from sdann.mapper.work import Floats, Spikes, layer_work
 
-__all__ = ["Grid", "Piece", "layer_grids", "split_fan_in"]
+__all__ = ["ROUTES_OF_A_SOURCE", "Grid", "Piece", "layer_grids", "split_fan_in"]
+
+
+ROUTES_OF_A_SOURCE = 4
+"""Route entries that a core is taken to have before its routes are known: each word with a spike looks at them all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,8 +36,8 @@ class Piece:
 class Grid:
     """A layer, or what the host sends, cut into rows x columns x channels x parts of its fan-in.
 
-    ``load``: estimated cycles per window of the busiest core; 0 for what the host sends. ``received``: positions times
-    groups that all its cores read of their sources.
+    ``load``: estimated cycles per window of the busiest core; of what the host sends, of emission. ``received``:
+    positions times groups that all its cores read of their sources.
     """
 
     name: str
@@ -224,12 +228,13 @@ class _Cutter:
                 self.consider(channels, parts, tables, down, across, height, size)
 
     def integrals(self, channels: Sequence[Span], parts: Sequence[Sequence[FanIn]]) -> Floats:
-        """Summed work [parts * channel tiles, rows + 1, columns + 1] of the neurons; empty for what the host sends."""
-        if self.layer is None:
-            return np.zeros((0, 1, 1))
+        """Summed work [parts * channel tiles, rows + 1, columns + 1] of the neurons; of a source, summed bundles."""
         lanes, tables = self.config.lanes, []
-        for part in parts:
-            work = layer_work(self.network, self.layer, self.spikes, part)
+        layer = self.layer
+        for part in parts if layer is not None else [()]:
+            work = self.spikes.bundles[self.name] if layer is None else (
+                layer_work(self.network, layer, self.spikes, part)
+            )  # fmt: skip
             for first, count in channels:
                 own = work[first // lanes : groups_of(first + count, lanes)].sum(axis=0)
                 tables.append(np.pad(own.cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0))))
@@ -281,9 +286,10 @@ class _Cutter:
     def load(
         self, rows: Sequence[Span], columns: Sequence[Span], channels: Sequence[Span], tables: Floats
     ) -> float:  # fmt: skip
-        """Cycles per window of the busiest core: its visits at full masks, and its passes over the neuron words."""
-        if not len(tables):
-            return 0.0
+        """Cycles per window of the busiest core: its visits at full masks, and its passes over the neuron words.
+
+        Of what the host sends, where nothing is computed: the scan of its words in every step, and their emission.
+        """
         y, x = (
             np.array([pooled_neurons(span, side, self.pool) for span in spans])
             for spans, side in ((rows, self.sides[0]), (columns, self.sides[1]))
@@ -296,6 +302,8 @@ class _Cutter:
         config = self.config
         groups = np.array([groups_of(count, config.lanes) for _, count in channels] * (len(tables) // len(channels)))
         words = groups[:, None, None] * y[:, 1][:, None] * x[:, 1]
+        if self.layer is None:
+            return float((ROUTES_OF_A_SOURCE * work + self.network.time_steps * words).max())
         passes = (self.network.time_steps + 1) * config.requant_subwords
         cycles = work / (config.lanes * config.weight_ports) + passes * words
         return float(cycles.max())

@@ -136,10 +136,12 @@ class Planner:
 
     def _grids(self, name: str, extent: RegionEntry, slots: int, source: bool) -> list[Grid]:
         key = (name, extent, slots, source)
+        # what an earlier pass has computed, and parts of a layer, are cut as they need to be
+        by_hand = extent == self.whole(name) and (not source or name == INPUT)
         if key not in self._known:
             self._known[key] = layer_grids(
                 self.network, name, self.config, extent=extent, slots=slots, spikes=self.spikes, source=source,
-                splittable=name in self._splittable, most=self.cores, cut=self.overrides.get(name),
+                splittable=name in self._splittable, most=self.cores, cut=self.overrides.get(name) if by_hand else None,
             )  # fmt: skip
         return self._known[key]
 

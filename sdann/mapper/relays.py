@@ -57,6 +57,8 @@ def with_relays(network: QuantizedNetwork, reach: int) -> QuantizedNetwork:
                 f"{network.time_steps} bits that a relay could repeat: use a chip with more slots or wider membranes"
             )
         name = f"{far.split('@')[0]}@{stages[far] + 1}"
+        while name in stages:
+            name += "'"
         number = network.layers.index(layer)
         relay = _relay(network, name, far)
         # every edge that leads too far from there takes the relay

@@ -9,6 +9,9 @@ from sdann.mapper.image import Coordinate
 
 __all__ = ["Box", "Kind", "Need", "Rectangle", "RouteEntry", "rectangles", "routes_of"]
 
+MOST_JOINED = 32
+"""Entries too many up to which joining is tried. Beyond, cores are cut too finely for it to help, and it is slow."""
+
 Ends = tuple[int, int]
 """First and last, inclusive."""
 Box = tuple[Ends, Ends, Ends]
@@ -176,7 +179,7 @@ def routes_of(
         entries += shared if (_cost(shared, words), len(shared)) < (_cost(apart, words), len(apart)) else apart
     needed = len(entries)
     while len(entries) > limit:
-        if not _join_one(entries, takes):
+        if needed > limit + MOST_JOINED or not _join_one(entries, takes):
             raise DoesNotFitError(
                 f"{name!r} needs routes {needed} per core ({len(entries)} with joined ones), the chip has {limit}: use "
                 "fewer cores for the layers that read it, or more route entries"

@@ -139,11 +139,11 @@ def test_fewer_cores_where_routes_run_out(residual: QuantizedNetwork) -> None:
     """More cores for a layer mean more routes of those before it."""
     config = preset("test").replace(rows=6, cols=6, edges=4)
     many = plan_network(residual, config.replace(routes=64), one_pass=True).passes[0]
-    few = plan_network(residual, config.replace(routes=3), one_pass=True).passes[0]
+    few = plan_network(residual, config.replace(routes=2), one_pass=True).passes[0]
     assert few.cores < many.cores
     assert max(grid.load for grid in few.grids.values()) > max(grid.load for grid in many.grids.values())
-    with pytest.raises(DoesNotFitError, match=r"'input' needs routes 3 per core .* the chip has 2: use fewer cores"):
-        plan_network(residual, config.replace(routes=2), one_pass=True)
+    with pytest.raises(DoesNotFitError, match=r"'input' needs routes 3 per core .* the chip has 1: use fewer cores"):
+        plan_network(residual, config.replace(routes=1), one_pass=True)
 
 
 def test_faulty_arguments(digits: QuantizedNetwork) -> None:

@@ -14,7 +14,7 @@ from sdann.errors import DoesNotFitError
 from sdann.graph import INPUT, Edge, FanIn, Layer, QuantizedNetwork
 from sdann.mapper.feeds import Place, held
 from sdann.mapper.geometry import groups_of, weight_words_of
-from sdann.mapper.grids import Grid, layer_grids, split_fan_in
+from sdann.mapper.grids import ROUTES_OF_A_SOURCE, Grid, layer_grids, split_fan_in
 from sdann.mapper.limits import can_split
 from sdann.mapper.manifest import RegionEntry
 from sdann.mapper.work import Spikes, assumed_spikes, count_spikes, layer_work
@@ -150,8 +150,16 @@ def test_options(seed: int, fields: dict[str, int], slots: int, source: bool, pa
         assert all(0 < y < 1 and 0 < x < 1 for y, x in centres)
     assert all(a.cores < b.cores and a.load > b.load for a, b in pairwise(front))
     if source:
-        assert len(front) == 1
-        assert front[0].load == 0
+        bundles = spikes.bundles[name]
+        for grid in front:
+            cycles = []
+            for piece in grid.pieces:
+                (y, h), (x, w), (c, n) = piece.rows, piece.columns, piece.channels
+                first, last = c // config.lanes, groups_of(c + n, config.lanes)
+                words = h * w * (last - first)
+                sent = bundles[first:last, y : y + h, x : x + w].sum()
+                cycles.append(network.time_steps * words + ROUTES_OF_A_SOURCE * sent)
+            assert grid.load == pytest.approx(max(cycles), rel=1e-9)
 
 
 def test_faults_are_noticed(digits: QuantizedNetwork) -> None:
