@@ -13,8 +13,9 @@ __all__ = ["PRODUCT_MODULES", "pair_sum", "registered_product"]
 
 _PRODUCT = """\
 // The product of a and b, each of which may be signed, a cycle later; kept while `en` is low.
+// LINE: which clock enable a device whose multipliers share some is to use for `en`. Without effect here.
 module sdann_product #(
-  parameter A_WIDTH = 2, parameter B_WIDTH = 2, parameter A_SIGNED = 0, parameter B_SIGNED = 0
+  parameter A_WIDTH = 2, parameter B_WIDTH = 2, parameter A_SIGNED = 0, parameter B_SIGNED = 0, parameter LINE = 0
 ) (
   input clk,
   input en,
@@ -48,8 +49,11 @@ PRODUCT_MODULES = {"sdann_product": _PRODUCT, "sdann_pair_sum": _PAIR_SUM}
 """Verilog text by module name."""
 
 
-def registered_product(m: Module, platform: object, found: Signal, a, b, *, enable=1) -> None:
-    """Makes ``found`` (whose name is the instance's) a register that takes ``a * b``, cut to fit, while ``enable``."""
+def registered_product(m: Module, platform: object, found: Signal, a, b, *, enable=1, line: int = 0) -> None:
+    """Makes ``found`` (whose name is the instance's) a register that takes ``a * b``, cut to fit, while ``enable``.
+
+    ``line``: 0..3, another one for each other ``enable`` of a core, since neighbouring multipliers share clock enables.
+    """
     a, b = Value.cast(a), Value.cast(b)
     shape = (a * b).shape()
     kept = Signal(shape, name=f"{found.name}_product", reset_less=True)
@@ -57,6 +61,7 @@ def registered_product(m: Module, platform: object, found: Signal, a, b, *, enab
         m.submodules[f"{found.name}_multiplier"] = Instance(
             "sdann_product",
             p_A_WIDTH=len(a), p_B_WIDTH=len(b), p_A_SIGNED=int(a.shape().signed), p_B_SIGNED=int(b.shape().signed),
+            p_LINE=line,
             i_clk=ClockSignal(), i_en=enable, i_a=a, i_b=b, o_o=kept,
         )  # fmt: skip
     else:

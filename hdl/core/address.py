@@ -220,7 +220,7 @@ class AddressSetup(wiring.Component):
             (by_g, g3, Mux(edge3.depthwise, 1, edge3.stride_g)), (by_ky, y.first, edge3.stride_y),
             (by_kx, x.first, core.groups), (by_row, y.row, neuron_row), (by_column, x.row, core.groups),
         ):  # fmt: skip
-            registered_product(m, platform, found, a, b, enable=go[4])
+            registered_product(m, platform, found, a, b, enable=go[4], line=1)
         with m.If(go[4]):
             m.d.sync += [
                 own_group.eq(Mux(edge3.depthwise, g3, 0)), top.eq(Mux(edge3.depthwise, 0, group_top)),
@@ -237,8 +237,8 @@ class AddressSetup(wiring.Component):
         # 5: what the last column is from the first one, in blocks and neuron words.
         across, words_across = Signal(wb, name="across"), Signal(nb, name="words_across")
         down, words_down = Signal(wb), Signal(nb)
-        registered_product(m, platform, across, job4.columns, stride_x, enable=go[5])
-        registered_product(m, platform, words_across, job4.columns, core.groups, enable=go[5])
+        registered_product(m, platform, across, job4.columns, stride_x, enable=go[5], line=2)
+        registered_product(m, platform, words_across, job4.columns, core.groups, enable=go[5], line=2)
         with m.If(go[5]):
             m.d.sync += [
                 job5.eq(job4), job5.reach.eq(popcount(existing)), job5.groups.eq(top),

@@ -39,22 +39,38 @@ def _bus(port: str, signal: str, count: int) -> str:
     return ", ".join(f".{port}{n}({signal}[{n}])" for n in range(count))
 
 
-def _multiplier(a: str, b: str, p: str, *, a_signed: str, b_signed: str, enable: str) -> str:
-    """An 18 x 18 multiplier with the register at its output. The operands are the names of vectors of 18 bits."""
+def _multiplier(a: str, b: str, p: str, *, a_signed: str, b_signed: str, enable: str, line: int = 0) -> str:
+    """An 18 x 18 multiplier with the register at its output. The operands are the names of vectors of 18 bits.
+
+    ``line``: its clock enable. Four multipliers share the four lines of their block, so what is enabled differently
+    must have different lines: nextpnr packs a block without looking at them, and then finds no route.
+    """
     return f"""\
-  MULT18X18D #(.REG_OUTPUT_CLK("CLK0"), .REG_OUTPUT_CE("CE0"), .REG_OUTPUT_RST("RST0")) multiplier (
+  MULT18X18D #(.REG_OUTPUT_CLK("CLK0"), .REG_OUTPUT_CE("CE{line}"), .REG_OUTPUT_RST("RST0")) multiplier (
     {_bus("A", a, 18)},
     {_bus("B", b, 18)},
     .SIGNEDA({a_signed}), .SIGNEDB({b_signed}), .SOURCEA(1'b0), .SOURCEB(1'b0),
-    .CLK0(clk), .CE0({enable}), .RST0(1'b0),
+    .CLK0(clk), .CE{line}({enable}), .RST0(1'b0),
     {_bus("P", p, 36)}
   );
 """
 
 
+def _on_lines(a: str, b: str, p: str, *, a_signed: str, b_signed: str, enable: str) -> str:
+    """:func:`_multiplier` with the line that the module's parameter LINE says."""
+    return "".join(
+        f"""\
+      {"" if line == 0 else "else "}if (LINE == {line}) begin : line{line}
+{_multiplier(a, b, p, a_signed=a_signed, b_signed=b_signed, enable=enable, line=line)}\
+      end
+"""
+        for line in range(4)
+    )
+
+
 _PRODUCT = f"""\
 module sdann_product #(
-  parameter A_WIDTH = 2, parameter B_WIDTH = 2, parameter A_SIGNED = 0, parameter B_SIGNED = 0
+  parameter A_WIDTH = 2, parameter B_WIDTH = 2, parameter A_SIGNED = 0, parameter B_SIGNED = 0, parameter LINE = 0
 ) (
   input clk,
   input en,
@@ -74,7 +90,7 @@ module sdann_product #(
     end else begin : small
       wire [35:0] p;
       assign o = p;
-{_multiplier("wide_a", "wide_b", "p", a_signed="A_SIGNED[0]", b_signed="B_SIGNED[0]", enable="en")}\
+{_on_lines("wide_a", "wide_b", "p", a_signed="A_SIGNED[0]", b_signed="B_SIGNED[0]", enable="en")}\
     end
   endgenerate
 endmodule
