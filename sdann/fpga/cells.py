@@ -161,7 +161,7 @@ endmodule
 def multiplier() -> str:
     """Verilog of the multiplier, with the register at its output or without one."""
     ports = [f"input {_bits(name, 18)}" for name in "ABC"]
-    ports += ["input SIGNEDA, SIGNEDB, SOURCEA, SOURCEB, CLK0, CE0, RST0", f"output {_bits('P', 36)}"]
+    ports += ["input SIGNEDA, SIGNEDB, SOURCEA, SOURCEB, CLK0, CE0, CE1, CE2, CE3, RST0", f"output {_bits('P', 36)}"]
     header = ",\n  ".join(ports)
     return f"""\
 module MULT18X18D #(
@@ -171,10 +171,12 @@ module MULT18X18D #(
 );
   wire signed [18:0] a = {{SIGNEDA & A17, {_bits("A", 18)}}}, b = {{SIGNEDB & B17, {_bits("B", 18)}}};
   wire signed [37:0] product = a * b;
+  wire enable =
+    REG_OUTPUT_CE == "CE1" ? CE1 : REG_OUTPUT_CE == "CE2" ? CE2 : REG_OUTPUT_CE == "CE3" ? CE3 : CE0;
   reg [35:0] kept = 0;
   always @(posedge CLK0)
     if (RST0) kept <= 0;
-    else if (CE0) kept <= product[35:0];
+    else if (enable) kept <= product[35:0];
   assign {{{_bits("P", 36)}}} = REG_OUTPUT_CLK == "NONE" ? product[35:0] : kept;
 endmodule
 """

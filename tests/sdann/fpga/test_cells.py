@@ -45,7 +45,7 @@ def test_cells_compute_what_the_design_says(tmp_path, module, width):
 @pytest.mark.parametrize(("a", "b"), [(2, 5), (5, 3), (19, 2)])
 @pytest.mark.parametrize("signs", [(0, 0), (0, 1), (1, 0), (1, 1)])
 def test_products_are_the_design_s(tmp_path, a, b, signs):
-    parameters = {"A_WIDTH": a, "B_WIDTH": b, "A_SIGNED": signs[0], "B_SIGNED": signs[1]}
+    parameters = {"A_WIDTH": a, "B_WIDTH": b, "A_SIGNED": signs[0], "B_SIGNED": signs[1], "LINE": a % 4}
     assert equal(tmp_path, "sdann_product", ECP5_MODULES["sdann_product"], **parameters)
 
 
