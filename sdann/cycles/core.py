@@ -7,7 +7,7 @@ from sdann.mapper.image import Coordinate
 
 from .mesh import Flit, Kind
 from .program import REJECTED, UNREACHING, CoreProgram
-from .timing import ADDING, EMIT_CHOOSES, LOADING, RESPONDER_FILL, SETUP_STAGES
+from .timing import ADDING, CLOSED, EMIT_CHOOSES, EMIT_REFILLS, HOST_HOLDS, LOADING, RESPONDER_FILL, SETUP_STAGES
 from .traffic import Sender
 
 __all__ = ["Inlet", "Spiking", "chunks", "emission", "sample_words"]
@@ -30,7 +30,8 @@ def emission(core: CoreProgram, ages: Sequence[Spiking | None]) -> Sender:
     """Bundles of one step (hdl/core/emit.py). None: an age without a valid sample.
 
     A word stands in a register (``read``: the first cycle), then its mask does (``mask``, until ``leave``), and where
-    there are spikes, its routes are scanned one a cycle (until ``done``), each when the output register is free.
+    there are spikes, its routes are scanned one a cycle (``scan``, until ``done``), each when the output register is
+    free.
     """
     read = mask = leave = done = free = 0
     choosing, steps = EMIT_CHOOSES, max(1, core.routes)
@@ -43,9 +44,10 @@ def emission(core: CoreProgram, ages: Sequence[Spiking | None]) -> Sender:
         leave, at = mask + 1, 0
         for word, bits in zip(spiking.words, spiking.bits, strict=True):
             read, mask = _walk(read, mask, leave, word - at)
-            leave = max(mask + 1, done + 1)
+            scan = max(mask, done) + 1
+            leave = scan if mask > done else scan + EMIT_REFILLS
             at = word
-            step, due = max(leave, free), 0  # when route number `due` is compared
+            step, due = max(scan, free), 0  # when route number `due` is compared
             done = step + steps - 1
             for route, rectangle, targets in core.matches[age][word]:
                 step += route - due
@@ -78,8 +80,10 @@ def chunks(flit: Flit, count: int, start: int) -> Sender:
 
 
 def sample_words(flits: Sequence[tuple[Flit, int]], start: int) -> Sender:
-    """A sample's flits, each so many times, one a cycle from ``start`` on; the bridge offers them to its router."""
-    at = start
+    """A sample's flits, each so many times, one a cycle: from cycle ``start`` on the bridge has them for the register
+    before its router.
+    """
+    at = start + HOST_HOLDS
     for flit, count in flits:
         for _ in range(count):
             at = 1 + (yield at, flit)
@@ -89,23 +93,27 @@ def sample_words(flits: Sequence[tuple[Flit, int]], start: int) -> Sender:
 class Inlet:
     """The input of the core ``at`` in one phase: two registers, address setup and accumulation.
 
-    ``opens``: as in :class:`sdann.cycles.traffic.Receiver`; ``passes``: cycles from the command on until no pass is
-    under way, 0 if there is none. ``quiet``: the first cycle in which nothing of what it took is under way. ``visits``:
-    of the accumulator, so far.
+    ``passes``: cycles from the command on until no pass is under way, 0 if there is none. ``quiet``: the first cycle in
+    which nothing of what it took is under way. ``visits``: of the accumulator, so far.
     """
 
-    __slots__ = ("_at", "_drain", "_leave", "_ports", "_taken", "opens", "quiet", "visits")
+    __slots__ = ("_at", "_drain", "_leave", "_opens", "_ports", "_taken", "quiet", "visits")
 
     def __init__(self, at: Coordinate, *, passes: int, drain: int, ports: int) -> None:
-        self.opens, self.quiet, self.visits = passes or LONG_AGO, 0, 0
+        self._opens, self.quiet, self.visits = passes + CLOSED if passes else LONG_AGO, 0, 0
         self._at, self._drain, self._ports = at, drain, ports
         self._taken = LONG_AGO  # when the flit before left the first register
         self._leave = [0] * (SETUP_STAGES + 2)  # when the bundle before left each stage; the last: the accumulator
 
+    def opens(self, now: int) -> int:
+        """As :class:`sdann.cycles.traffic.Receiver` says. Right after the command it is closed."""
+        opens = max(now, self._opens)
+        return CLOSED + 1 if 0 < opens <= CLOSED else opens
+
     def take(self, now: int, flit: Flit) -> None:
-        """``flit`` is handed over in cycle ``now``, which is not before ``opens``."""
+        """``flit`` is handed over in cycle ``now``, in which it is open."""
         held = max(now, self._taken) + 1
-        self.opens = held  # a second flit waits in the spare register until the first one leaves
+        self._opens = held  # a second flit waits in the spare register until the first one leaves
         if flit.kind is not Kind.SPIKE:
             self._taken = held
             self.quiet = max(self.quiet, held + (ADDING if flit.kind is Kind.PARTIAL else LOADING))

@@ -37,7 +37,7 @@ def run_free(mesh: Mesh, senders: Mapping[Coordinate, Sender], receivers: Mappin
     for tile, flits in coming.items():
         receiver, now = receivers.get(tile), 0
         for arrives, flit in sorted(flits, key=itemgetter(0)):
-            now = max(arrives, receiver.opens if receiver else now + 1)
+            now = receiver.opens(arrives) if receiver else max(arrives, now + 1)
             if receiver:
                 receiver.take(now, flit)
         empty = max(empty, now + 1)

@@ -10,12 +10,17 @@ from hdl.config import ChipConfig
 from hdl.neuron import ADDEND_AT, MEMBRANE_AT, VALUE_AT
 
 __all__ = [
-    "ADDING", "EMIT_CHOOSES", "EMIT_LEAST", "HOP", "HOST_ENDS", "LOADING", "PASS_DRAIN", "PASS_STARTS", "POOL_DRAIN",
-    "RESPONDER_FILL", "SETUP_STAGES", "WINDOW_START", "Barrier", "drain_of",
+    "ADDING", "CLOSED", "EMIT_CHOOSES", "EMIT_LEAST", "EMIT_REFILLS", "HOP", "HOST_ENDS", "HOST_HOLDS", "LOADING",
+    "PASS_DRAIN", "PASS_STARTS", "POOL_DRAIN", "RESPONDER_FILL", "SETUP_STAGES", "WINDOW_START", "Barrier", "drain_of",
 ]  # fmt: skip
 
 PASS_STARTS = 1
-"""The command sets `todo` (hdl/core/core.py); a pass starts in the cycle after it."""
+"""The command sets `todo` (hdl/core/core.py); a pass starts in the cycle after it. What it looks at, `was_quiet`, tells
+of the command's cycle, in which a core with a pass is always quiet."""
+
+CLOSED = 1
+"""A core's `ready` hangs on a register (core.py, `closed`): the core takes nothing in the cycle after a command, nor in
+the first one without a pass."""
 
 PASS_DRAIN = VALUE_AT + 3
 """Of a membrane pass beside a cycle per sub-word: from start to `walking` one, and its pipeline's places that follow
@@ -26,6 +31,10 @@ POOL_DRAIN = 6
 
 EMIT_CHOOSES = 2
 """`emit_wanted` (core.py), then `choosing` (hdl/core/emit.py): the cycle in which the first age is looked at."""
+
+EMIT_REFILLS = 1
+"""For so many cycles no word is in `mask` after one that left it for the scan just when that was done with the word
+before (emit.py, `mask_ready`): the next one moves up as soon as `mask_valid` is off."""
 
 EMIT_LEAST = EMIT_CHOOSES + 2
 """At least so many cycles, and one for each word, has a core emission under way: `choosing`, `walking`."""
@@ -46,8 +55,11 @@ LOADING = 2
 ADDING = LOADING + MEMBRANE_AT - ADDEND_AT + 1
 """The same for partial sums, which pass the membrane pipeline from the addend on (membrane.py, `sums`)."""
 
+HOST_HOLDS = 1
+"""The register between the bridge and the router of the host tile (hdl/host_tile.py, `held`)."""
+
 HOST_ENDS = 1
-"""After a sample's last flit: the word SAMPLE_END, which sets `sample_pending` (hdl/bridge.py)."""
+"""After a sample's last flit has left the bridge: the word SAMPLE_END, which sets `sample_pending` (hdl/bridge.py)."""
 
 WINDOW_START = 1
 """Phase FIRST of the sequencer, which register CYCLES counts; phase WINDOW before it is not counted."""

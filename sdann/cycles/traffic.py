@@ -24,8 +24,8 @@ returns the first cycle in which nothing is left to send.
 class Receiver(Protocol):
     """A core's input."""
 
-    opens: int
-    """The first cycle in which it takes the next flit."""
+    def opens(self, now: int) -> int:
+        """The first cycle from ``now`` on in which it takes the next flit."""
 
     def take(self, now: int, flit: Flit) -> None:
         """Takes ``flit`` in cycle ``now``."""
@@ -161,9 +161,10 @@ class _Traffic:
         """Hands a flit to the core behind ``output``, if that is open."""
         receiver = self.receivers.get(output // 5)
         if receiver is not None:
-            if receiver.opens > now:
+            opens = receiver.opens(now)
+            if opens > now:
                 self.waits[output] = True
-                self.at(receiver.opens).outputs.add(output)
+                self.at(opens).outputs.add(output)
                 return False
             receiver.take(now, flit)
         return True

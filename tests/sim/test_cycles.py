@@ -50,7 +50,8 @@ def test_every_count_is_predicted(case):
 CONSTANTS = {
     "pass": (cycle_program, "PASS_DRAIN"), "pool": (cycle_program, "POOL_DRAIN"), "pass starts": (model, "PASS_STARTS"),
     "emission": (core, "EMIT_CHOOSES"), "read-out": (core, "RESPONDER_FILL"), "setup": (core, "SETUP_STAGES"),
-    "sums": (core, "ADDING"), "window": (model, "WINDOW_START"),
+    "sums": (core, "ADDING"), "window": (model, "WINDOW_START"), "refill": (core, "EMIT_REFILLS"),
+    "closed": (core, "CLOSED"),
 }  # fmt: skip
 
 

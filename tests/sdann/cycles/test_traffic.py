@@ -18,12 +18,15 @@ class Core:
     """Takes a flit every ``pace`` cycles from cycle ``opens`` on, and notes when."""
 
     def __init__(self, pace: int = 1, opens: int = 0) -> None:
-        self.pace, self.opens, self.seen = pace, opens, []
+        self.pace, self.least, self.seen = pace, opens, []
+
+    def opens(self, now: int) -> int:
+        return max(now, self.least)
 
     def take(self, now: int, flit: Flit) -> None:
-        assert now >= self.opens
+        assert now >= self.least
         self.seen.append((now, flit.spikes))
-        self.opens = now + self.pace
+        self.least = now + self.pace
 
 
 def sender(*flits: Flit, start: int = 0):
