@@ -122,8 +122,6 @@ class Program:
         """
         where = f"core {tile} ({layer})"
         own = self._layer(layer, where)
-        if tile in self._cores:
-            raise SdannError(f"{where}: the tile holds a core of {self._cores[tile].layer!r} already")
         shape, neurons, pool = own.entry.shape, own.entry.neurons, own.pool
         c, y, x = channels or (0, shape[0]), rows or (0, shape[1]), columns or (0, shape[2])
         outputs = self._region(c, y, x, where)
@@ -150,7 +148,9 @@ class Program:
     def place(
         self, tile: Coordinate, layer: str, words: CoreWords, checksums: Mapping[str, int] | None = None
     ) -> CoreWords:
-        """Adds a core whose words were described elsewhere."""
+        """Adds a core whose words were described elsewhere. Raises :class:`SdannError` for a tile that is taken."""
+        if tile in self._cores:
+            raise SdannError(f"core {tile} ({layer}): the tile holds a core of {self._cores[tile].layer!r} already")
         self._cores[tile] = _Core(layer, words, dict(checksums or {}))
         return words
 
