@@ -13,8 +13,9 @@ from .yosys import run_yowasp
 __all__ = ["Routed", "bitstream", "place_and_route"]
 
 DEVICE, PACKAGE, SPEED = "--85k", "CABGA381", 6
-PLACER = "static"
-"""The default one, "heap", leaves wires a third longer on the board's design, and a clock of two thirds."""
+PLACER, ROUTER = "static", "router2"
+"""The default placer, "heap", leaves wires a third longer on the board's design, and a clock of two thirds. The default
+router, "router1", takes what is in the way out again, one wire at a time, and does not end on it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +57,7 @@ def _attempt(netlist: Path, constraints: str, mhz: float, seed: int, timeout: fl
     arguments = [
         DEVICE, "--package", PACKAGE, "--speed", str(SPEED), "--json", netlist.name, "--textcfg", "attempt.config",
         "--report", "report.json", "--freq", f"{mhz:g}", "--seed", str(seed), "--timing-allow-fail", "-q",
-        "--log", "nextpnr.log", "--placer", PLACER,
+        "--log", "nextpnr.log", "--placer", PLACER, "--router", ROUTER,
     ]  # fmt: skip
     if constraints:
         (folder / "design.lpf").write_text(constraints)
