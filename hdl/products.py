@@ -23,6 +23,7 @@ module sdann_product #(
   input [B_WIDTH-1:0] b,
   output [A_WIDTH+B_WIDTH-1:0] o
 );
+  wire unused_line = &{1'b0, LINE[0]};
   wire [A_WIDTH+B_WIDTH-1:0] wide_a = {{B_WIDTH{A_SIGNED[0] & a[A_WIDTH-1]}}, a};
   wire [A_WIDTH+B_WIDTH-1:0] wide_b = {{A_WIDTH{B_SIGNED[0] & b[B_WIDTH-1]}}, b};
   reg [A_WIDTH+B_WIDTH-1:0] kept = 0;

@@ -166,6 +166,8 @@ class Planner:
         while first < len(layers):
             last = first + 1
             if not self.fits(self.frame(layers[first:last])):
+                if {layers[first].name, *(edge.source for edge in layers[first].edges)} & set(self.overrides):
+                    self.grids(self.frame(layers[first:last]))  # a cut by hand that does not fit is refused
                 found += self.bands(layers[first])
                 first = last
                 continue

@@ -132,23 +132,24 @@ def test_rectangle_outside_the_mesh_is_dropped_at_its_sender(small, small_verilo
 def test_multicast_cut_to_one_tile(small, small_verilog, build_dir):
     entry = small.image.cores_of("pool")[0]
     route = unpack(memory_layouts(small.config)[Memory.ROUTE], small.image.words((entry.y, entry.x), Memory.ROUTE)[0])
-    assert route["dst.x1"] > route["dst.x0"], "conv2 has two channel tiles"
-    image = mutate(small.image, "pool", Memory.ROUTE, f__dst__x1=route["dst.x0"])
+    assert route["dst.y1"] > route["dst.y0"], "conv2 has two channel tiles, one above the other"
+    image = mutate(small.image, "pool", Memory.ROUTE, f__dst__y1=route["dst.y0"])
     difference = located(small, image, small_verilog, build_dir)
     assert difference.layer == "conv2" and isinstance(difference.step, int)
     assert difference.core == (image.cores_of("conv2")[1].y, image.cores_of("conv2")[1].x)
 
 
 def test_halo_left_out(small, small_verilog, build_dir):
-    """The rows that both conv1 tiles need go to one of them only."""
-    entry = small.image.cores_of(INPUT)[0]
+    """The row above those that the lower tile of conv1 holds does not go there."""
+    entry, lower = small.image.cores_of(INPUT)[0], small.image.cores_of("conv1")[1]
     layout = memory_layouts(small.config)[Memory.ROUTE]
     routes = [unpack(layout, word) for word in small.image.words((entry.y, entry.x), Memory.ROUTE)]
-    address, halo = next((a, r) for a, r in enumerate(routes) if r["dst.y1"] > r["dst.y0"])
-    image = mutate(small.image, INPUT, Memory.ROUTE, address, f__dst__y1=halo["dst.y0"])
+    address, route = next((a, r) for a, r in enumerate(routes) if (r["dst.y1"], r["dst.x1"]) == (lower.y, lower.x))
+    assert route["y0"] == lower.region.y0 - 1
+    image = mutate(small.image, INPUT, Memory.ROUTE, address, y0=lower.region.y0)
     difference = located(small, image, small_verilog, build_dir)
     assert difference.layer == "conv1"
-    assert difference.core == (image.cores_of("conv1")[1].y, image.cores_of("conv1")[1].x)
+    assert difference.core == (lower.y, lower.x)
 
 
 def test_read_out_sent_astray_ends_in_a_bounded_time_with_tile_and_step(small, small_verilog, build_dir):
