@@ -35,9 +35,6 @@ CHILD = Path(__file__).with_name("paibox_cores.py")
 # The read-out queue bounds which maps may be a last layer's, not how many cores hold them.
 CONFIG = preset("darwin").replace(readout_depth=1 << 14)
 
-MOST_SPREAD = 2048
-"""Neurons of the largest layer that is spread over all of the chip: the search takes many minutes for more."""
-
 
 class Chain:
     """Puts layers behind each other, with random weights of all 8 bits: what a mapping takes depends on shapes only."""
@@ -135,10 +132,9 @@ def ours(network: QuantizedNetwork, config: ChipConfig, spread: bool = True) -> 
     """What the mapper takes for a network that fits the chip at once; both mappings are placed, with their routes."""
     planner = Planner(network, config, assumed_spikes(network, config.lanes), {}, len(config.cores))
     fewest = sum(grids[0].cores for grids in planner.grids(planner.frame(network.layers)).values())
-    largest = max(int(np.prod(layer.shape)) for layer in network.layers)
     return Ours(
         fewest=_used(plan_network(network, config, cores=fewest, one_pass=True)),
-        spread=_used(plan_network(network, config, one_pass=True)) if spread and largest <= MOST_SPREAD else None,
+        spread=_used(plan_network(network, config, one_pass=True)) if spread else None,
     )
 
 

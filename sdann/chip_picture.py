@@ -29,6 +29,14 @@ MOST = 12
 """Passes that one picture shows."""
 
 
+def _written(canvas: Figure, form: str) -> bytes:
+    """The file's bytes, the same for the same picture: without the date, or the library's name."""
+    buffer = io.BytesIO()
+    metadata = {"Date": None} if form == "svg" else {"Software": None} if form == "png" else None
+    canvas.savefig(buffer, format=form, dpi=120, metadata=metadata)
+    return buffer.getvalue()
+
+
 def _frame(axes: Axes, config: ChipConfig, title: str) -> None:
     axes.set(xlim=(0, config.cols), ylim=(0, config.rows), aspect="equal", title=title, xlabel="x", ylabel="y")
     step = max(1, config.cols // 8)
@@ -92,10 +100,7 @@ def chip_picture(mapped: NetworkMap, fits: Sequence[PassFit], form: str = "svg")
             _heat(row[2], config, dict(fit.traffic.through), "spike bundles handed on per sample", canvas)
         more = f", the first {MOST} of {len(fits)} passes" if len(fits) > MOST else ""
         canvas.suptitle(f"{mapped.network.name} on chip {config.name!r}{more}", x=0.01, ha="left", weight="bold")
-        buffer = io.BytesIO()
-        metadata = {"Date": None} if form == "svg" else {"Software": None} if form == "png" else None
-        canvas.savefig(buffer, format=form, dpi=120, metadata=metadata)
-        return buffer.getvalue()
+        return _written(canvas, form)
 
 
 def size_plot(name: str, found: Sequence[Size], best: Sequence[Size], form: str = "svg") -> bytes:
@@ -119,7 +124,4 @@ def size_plot(name: str, found: Sequence[Size], best: Sequence[Size], form: str 
         axes.grid(visible=True, which="both", color="#e4e4e4", linewidth=0.6)
         axes.set_axisbelow(True)
         axes.legend(frameon=False, fontsize=8)
-        buffer = io.BytesIO()
-        metadata = {"Date": None} if form == "svg" else {"Software": None} if form == "png" else None
-        canvas.savefig(buffer, format=form, dpi=120, metadata=metadata)
-        return buffer.getvalue()
+        return _written(canvas, form)

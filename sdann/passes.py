@@ -36,12 +36,20 @@ def run_passes(images: Iterable[ProgramImage], x: IntArray, run: Run) -> dict[st
         manifest = image.manifest
         network = network or (manifest.network_hash, manifest.passes)
         if (manifest.network_hash, manifest.passes) != network:
-            raise SdannError(f"pass {count} is a program for another network, or of another mapping of it")
+            raise SdannError(
+                f"pass {count} is a program for another network, or of another mapping of it: give what one run of "
+                "`sdann map` has written"
+            )
         if manifest.pass_number != count:
-            raise SdannError(f"pass {manifest.pass_number} comes where pass {count} is due")
+            raise SdannError(
+                f"pass {manifest.pass_number} comes where pass {count} is due: give all programs, in their order"
+            )
         for source in image.sources:
             if missing.get(source.name, 1):
-                raise SdannError(f"pass {count} needs all of {source.name!r}, which no pass before it has computed")
+                raise SdannError(
+                    f"pass {count} needs all of {source.name!r}, which no pass before it has computed: map the "
+                    "network again"
+                )
         found = run(image, {source.name: values[source.name] for source in image.sources})
         for layer in image.computed:
             whole = values.setdefault(layer.name, np.zeros((len(x), *layer.shape), dtype=np.int64))

@@ -7,7 +7,7 @@ import click
 
 from sdann.atomic import atomic
 
-from .options import OUT_FILE, chip_from, chip_options, out_option, source_options, split_option
+from .options import PICTURE_FILE, chip_from, chip_options, out_option, source_options, split_option
 from .outcome import Outcome, command, progress
 from .tables import fit_rows, fit_text, map_rows, map_text
 
@@ -27,7 +27,7 @@ def pass_path(out: Path, number: int, passes: int) -> Path:
 @source_options(
     samples=4, what="Inputs whose spikes the choice of tiles goes by; 0: all sources count as equally busy."
 )
-@click.option("--picture", type=OUT_FILE, help="Draw the mapped chip into this SVG or PNG file.")
+@click.option("--picture", type=PICTURE_FILE, help="Draw the mapped chip into this SVG or PNG file.")
 @out_option("build/image.safetensors", "the program image (with -0, -1 ... in its name where there are several passes)")
 def map_command(
     what: str, preset_name: str, fields: tuple[tuple[str, int], ...], splits: tuple[tuple[str, tuple[int, int]], ...],
@@ -76,7 +76,7 @@ def map_command(
             from sdann.chip_picture import chip_picture
 
             with atomic(picture) as temporary:
-                temporary.write_bytes(chip_picture(mapped, fits, picture.suffix.lstrip(".") or "svg"))
+                temporary.write_bytes(chip_picture(mapped, fits, picture.suffix.lstrip(".")))
             files.append(str(picture))
     data_out: dict[str, Any] = {
         "network": network.name, "source": source.about, "preset": config.name, "config_id": config.fingerprint,

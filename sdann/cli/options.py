@@ -11,9 +11,8 @@ import click
 from hdl.config import PRESETS, ChipConfig, preset
 
 __all__ = [
-    "IN_FILE", "OUT_FILE", "chip_from", "chip_options", "cosim_options", "membrane_options", "out_option",
-    "quantize_options", "sample_options", "source_options", "sparsity_options",
-    "split_option",
+    "IN_FILE", "OUT_FILE", "PICTURE_FILE", "chip_from", "chip_options", "cosim_options", "membrane_options",
+    "out_option", "quantize_options", "sample_options", "source_options", "sparsity_options", "split_option",
 ]  # fmt: skip
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -22,6 +21,21 @@ IN_FILE = click.Path(path_type=Path)
 """A file to read; its loader says what is wrong with it."""
 OUT_FILE = click.Path(path_type=Path, dir_okay=False)
 """A file to write."""
+
+
+class _Picture(click.Path):
+    """A file to write whose name ends in one of :attr:`FORMS`."""
+
+    FORMS = ("svg", "png")
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if Path(value).suffix.lstrip(".") not in self.FORMS:
+            self.fail(f"{str(value)!r} must end in .{' or .'.join(self.FORMS)}", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+PICTURE_FILE = _Picture(path_type=Path, dir_okay=False)
+"""A picture to write, in the format that its name says."""
 
 
 class _Field(click.ParamType[Any]):

@@ -7,7 +7,7 @@ import click
 
 from sdann.atomic import atomic
 
-from .options import OUT_FILE, chip_from, chip_options, source_options
+from .options import PICTURE_FILE, chip_from, chip_options, source_options
 from .outcome import Outcome, command, progress
 from .tables import table
 
@@ -23,7 +23,7 @@ __all__ = ["size_command"]
 )  # fmt: skip
 @click.option("--most", type=click.IntRange(1, 4095), default=1024, show_default=True, help="Cores at most.")
 @source_options(samples=2, what="Inputs whose spikes the sizes go by; 0: all sources count as equally busy.")
-@click.option("--plot", type=OUT_FILE, help="Draw cycles over cores into this SVG or PNG file.")
+@click.option("--plot", type=PICTURE_FILE, help="Draw cycles over cores into this SVG or PNG file.")
 def size_command(
     what: str, preset_name: str, fields: tuple[tuple[str, int], ...], lanes: tuple[int, ...], most: int, samples: int,
     data: str | None, calibration: int, seed: int, plot: Path | None,
@@ -71,7 +71,7 @@ def size_command(
         from sdann.chip_picture import size_plot
 
         with atomic(plot) as temporary:
-            temporary.write_bytes(size_plot(network.name, found, best, plot.suffix.lstrip(".") or "svg"))
+            temporary.write_bytes(size_plot(network.name, found, best, plot.suffix.lstrip(".")))
         written.append(f"wrote {plot}")
     text = table(
         f"{network.name}: chips that no other beats in both memory and cycles ({len(found)} looked at)",

@@ -2,9 +2,11 @@
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
+
+from hdl.config import ChipConfig
 
 from .options import IN_FILE, chip_from, chip_options, source_options
 from .outcome import Outcome, Steps, command, progress
@@ -101,7 +103,7 @@ def _peak() -> str:
 
 
 def _pass_by_pass(
-    source: "NetworkSource", programs: "Iterable[ProgramImage] | None", config: Any, steps: Steps
+    source: "NetworkSource", programs: "Iterable[ProgramImage] | None", config: ChipConfig, steps: Steps
 ) -> Outcome:
     from sdann import reference
     from sdann.mapper import plan_network

@@ -202,8 +202,8 @@ def plan_network(
 
     ``spikes``: of a calibration run (:func:`sdann.mapper.work.count_spikes`); the busiest core is to have as little to
     do as it can. Without them all sources are taken to be equally busy. ``overrides``: (row tiles, channel tiles) of
-    the input or a layer by name. ``cores``: at most so many are used. ``one_pass``: refuse
-    a network that does not fit the chip at once. ``progress``: called with (passes placed, all).
+    the input or a layer by name. ``cores``: at most so many are used (1 ..). ``one_pass``: refuse a network that does
+    not fit the chip at once. ``progress``: called with (passes placed, all).
 
     The same arguments give the same map. Raises :class:`DoesNotFitError` that names layer, limit, needed and available,
     :class:`UnsupportedError` for a graph that no chip of this kind runs, and :class:`sdann.errors.SdannError` for a
@@ -223,7 +223,7 @@ def plan_network(
     if spikes.lanes != config.lanes:
         raise SdannError(f"the spikes are counted in groups of {spikes.lanes} lanes, the chip has {config.lanes}")
     spikes = with_repeated(spikes, relayed)
-    budget = min(len(config.cores), cores or len(config.cores))
+    budget = len(config.cores) if cores is None else min(len(config.cores), cores)
     planner = Planner(relayed, config, spikes, overrides, budget)
     frames = [planner.frame(relayed.layers)] if one_pass else planner.frames()
     passes = []

@@ -344,7 +344,8 @@ def layer_grids(
     most = len(config.cores) if most is None else most
     if slots > config.slots:
         raise DoesNotFitError(
-            f"{name!r} is read {slots - 1} stages later and needs slots {slots}, the chip has {config.slots}"
+            f"{name!r} is read {slots - 1} stages later and needs slots {slots}, the chip has {config.slots}: "
+            "use a chip with more slots, or several passes"
         )
     layer = None if source else network.layer(name)
     cutter = _Cutter(network, name, layer, config, extent, slots, spikes, most, splittable)
@@ -360,6 +361,8 @@ def layer_grids(
     if not front:
         # where pieces of one word fit a core, the chip has too few cores for as many pieces as it takes
         if cutter.refusal is None or (cutter.splits(1) and cutter.fits(1, 1, 1)):
-            raise DoesNotFitError(f"{name!r} needs more than the chip's {most} cores")
+            raise DoesNotFitError(
+                f"{name!r} needs more than the chip's {most} cores: allow several passes, or use a larger chip"
+            )
         raise cutter.refusal
     return front

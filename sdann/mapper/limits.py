@@ -52,7 +52,9 @@ def _check_map(name: str, shape: Shape, config: ChipConfig) -> None:
 def _check_layer(layer: Layer, network: QuantizedNetwork, config: ChipConfig) -> None:
     where = f"layer {layer.name!r}"
     _check_map(layer.name, layer.shape, config)
-    need_at_most(where, "edges", max(map(len, layer.split)), config.edges)
+    edges = max(map(len, layer.split))
+    if edges > config.edges and not can_split(layer, network):  # else the parts of a split one may have few enough
+        need_at_most(where, "edges", edges, config.edges)
     need_at_most(where, "parts", len(layer.split), config.parts)
     total = np.zeros(layer.shape[0], dtype=np.int64)
     for edge in layer.edges:

@@ -6,16 +6,9 @@ import numpy as np
 
 from sdann.errors import UnsupportedError
 from sdann.graph import INPUT, Edge, Layer, QuantizedNetwork
+from sdann.mapper.feeds import stages_in
 
-__all__ = ["stages_of", "with_relays"]
-
-
-def stages_of(network: QuantizedNetwork) -> dict[str, int]:
-    """Pipeline stage of the input (0) and of every layer (1 more than the latest of its sources)."""
-    stages = {INPUT: 0}
-    for layer in network.layers:
-        stages[layer.name] = 1 + max(stages[edge.source] for edge in layer.edges)
-    return stages
+__all__ = ["with_relays"]
 
 
 def _relay(network: QuantizedNetwork, name: str, source: str) -> Layer:
@@ -38,7 +31,7 @@ def with_relays(network: QuantizedNetwork, reach: int) -> QuantizedNetwork:
     membrane that does not hold an activation.
     """
     while True:
-        stages = stages_of(network)
+        stages = stages_in(network, [INPUT, *(layer.name for layer in network.layers)], {INPUT})
         for layer in network.layers:
             far = next((e.source for e in layer.edges if stages[layer.name] - stages[e.source] > reach), None)
             if far is not None:

@@ -63,7 +63,7 @@ def _chips(config: ChipConfig, lanes: Sequence[int]) -> Iterator[ChipConfig]:
         yield config.replace(
             rows=64, cols=64, lanes=count, requant_lanes=min(config.requant_lanes, count),
             weight_words=max(4, weight_words), neuron_words=max(2, neuron_words),
-            map_groups=max(1, config.map_groups * config.lanes // count), group_words=config.group_words,
+            map_groups=max(1, config.map_groups * config.lanes // count),
         )  # fmt: skip
 
 

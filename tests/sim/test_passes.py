@@ -79,5 +79,5 @@ def test_programs_out_of_order_are_refused():
     images = list(plan_network(network, CHIP).images())
     with pytest.raises(SdannError, match="pass 1 comes where pass 0 is due"):
         simulate_passes(images[1:], x)
-    with pytest.raises(SdannError, match="there is no program|0 of 1 passes"):
+    with pytest.raises(SdannError, match="0 of 1 passes are given"):
         simulate_passes([], x)

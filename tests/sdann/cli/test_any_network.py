@@ -52,6 +52,12 @@ def test_an_unknown_network_is_refused(refused):
     assert "no such file" in refused("size", "digit-nothing")
 
 
+def test_a_picture_of_another_format_is_refused_before_anything_runs(refused, tmp_path):
+    for command, option in (("map", "--picture"), ("size", "--plot")):
+        assert "must end in .svg or .png" in refused(command, "digit-cnn", option, "chip.doc")
+    assert not list(tmp_path.iterdir())
+
+
 def test_size(sdann, tmp_path):
     arguments = ("size", "digit-cnn", "--samples", "1", "--lanes", "8", "--lanes", "16", "--plot", "size.svg")
     found = sdann(*arguments, "--json").data

@@ -80,7 +80,9 @@ def test_edges_of_the_finest_split(digits: QuantizedNetwork) -> None:
     conv = digits.layer("conv2").edges[0]
     double = changed(digits, "conv2", edges=(conv, conv))
     plan_network(double, DEMO)
-    with pytest.raises(DoesNotFitError, match="'conv2' needs edges 2, the chip has 1"):
+    with pytest.raises(
+        DoesNotFitError, match="'conv2', cut as finely as it can be, needs edges 2 per core, the chip has 1"
+    ):
         plan_network(double, DEMO.replace(edges=1, parts=1))
 
 

@@ -11,8 +11,13 @@ from sdann import reference
 from sdann.check import check_network
 from sdann.errors import UnsupportedError
 from sdann.graph import INPUT, Edge, Layer, QuantizedNetwork
-from sdann.mapper.relays import stages_of, with_relays
+from sdann.mapper.feeds import stages_in
+from sdann.mapper.relays import with_relays
 from sdann.random_networks import FEATURES, random_input, random_network
+
+
+def stages_of(network: QuantizedNetwork) -> dict[str, int]:
+    return stages_in(network, [INPUT, *(layer.name for layer in network.layers)], {INPUT})
 
 
 def longest(network: QuantizedNetwork) -> int:
