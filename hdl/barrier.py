@@ -8,7 +8,10 @@ from amaranth.hdl import Cat, Module, ShapeLike, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-__all__ = ["BroadcastTree", "QuiescenceTree", "levels_for"]
+__all__ = ["ARITY", "BroadcastTree", "QuiescenceTree", "levels_for"]
+
+ARITY = 4
+"""Most children of a node of the trees, unless said otherwise."""
 
 
 def levels_for(leaves: int, arity: int) -> int:
@@ -38,7 +41,7 @@ class QuiescenceTree(wiring.Component):
     latency (attribute): cycles from any bit of ``i`` to ``o``.
     """
 
-    def __init__(self, *, inputs: int, arity: int = 4) -> None:
+    def __init__(self, *, inputs: int, arity: int = ARITY) -> None:
         self.latency = levels_for(inputs, arity)
         self.arity = arity
         super().__init__({"i": In(inputs), "o": Out(1)})
@@ -72,7 +75,7 @@ class BroadcastTree(wiring.Component):
     latency (attribute): cycles from ``i`` to every copy.
     """
 
-    def __init__(self, shape: ShapeLike, *, outputs: int, arity: int = 4) -> None:
+    def __init__(self, shape: ShapeLike, *, outputs: int, arity: int = ARITY) -> None:
         self.latency = levels_for(outputs, arity)
         self.arity = arity
         self.shape = shape

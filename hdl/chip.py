@@ -12,7 +12,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from .assembly import add_part
-from .barrier import BroadcastTree, QuiescenceTree, levels_for
+from .barrier import ARITY, BroadcastTree, QuiescenceTree, levels_for
 from .config import ChipConfig
 from .host import CommandWord, RunState, host_in_bits, host_out_bits
 from .host_tile import HostTile, RegisterBus
@@ -21,7 +21,16 @@ from .stack import STACK_MODULE, STACK_VERILOG, RowStack, stack_parameters, stac
 from .tile import Tile
 from .verilog import convert, with_support
 
-__all__ = ["CHIP_MODULE", "TILE_MODULE", "Chip", "assemble", "chip_signature", "chip_verilog"]
+__all__ = [
+    "CHIP_MODULE",
+    "TILE_MODULE",
+    "Chip",
+    "assemble",
+    "chip_signature",
+    "chip_verilog",
+    "round_trip",
+    "tree_latency",
+]
 
 CHIP_MODULE = "sdann_chip"
 
@@ -33,6 +42,17 @@ def chip_signature(config: ChipConfig) -> wiring.Signature:
         "o": Out(stream.Signature(host_out_bits(config))),
         "state": Out(RunState),
     })  # fmt: skip
+
+
+def tree_latency(config: ChipConfig) -> int:
+    """Cycles from the sequencer to every tile, and as many from every tile back: a tree over the rows, one in each."""
+    return levels_for(config.rows, ARITY) + levels_for(config.cols, ARITY)
+
+
+def round_trip(config: ChipConfig) -> int:
+    """Cycles after which the quiescence tree's output reflects a command, see :class:`hdl.sequencer.Sequencer`."""
+    # Command register and the core's own reaction take one cycle each; one more as a margin.
+    return 2 * tree_latency(config) + 3
 
 
 class Chip(wiring.Component):
@@ -59,9 +79,7 @@ class Chip(wiring.Component):
         m.submodules.quiescence = quiescence = QuiescenceTree(inputs=config.rows)
         m.submodules.soundness = soundness = QuiescenceTree(inputs=config.rows)
         m.submodules.broadcast = broadcast = BroadcastTree(CommandWord(config), outputs=config.rows)
-        latency = broadcast.latency + quiescence.latency + 2 * levels_for(config.cols, broadcast.arity)
-        # Command register and the core's own reaction take one cycle each; one more as a margin.
-        m.submodules.host = host = HostTile(config, round_trip=latency + 3)
+        m.submodules.host = host = HostTile(config, round_trip=round_trip(config))
         # What the first row offers to the one above, and takes from it: column 0 is the host tile.
         up, down = [host.o_north], [host.i_north]
         if config.cols > 1:

@@ -4,12 +4,13 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from hdl.chip import chip_verilog
 from hdl.config import ChipConfig
+from sim.simulators import SimulatorName
 
 from . import reference
 from .atomic import atomic
@@ -55,7 +56,7 @@ class DemoOptions:
     seed: int = 0
     calibration: int = 256
     splits: Mapping[str, tuple[int, int]] = field(default_factory=dict)
-    simulator: Literal["verilator", "icarus", "amaranth"] = "verilator"
+    simulator: SimulatorName = "verilator"
     stall: float = 0.0
     build_dir: Path | None = None
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from sim.result import RunResult
+    from sim.simulators import SimulatorName
 
 __all__ = ["RtlRun", "StageResult", "Stages", "failures"]
 
@@ -128,7 +129,7 @@ class Stages:
         self,
         image: ProgramImage,
         *,
-        simulator: Literal["verilator", "icarus", "amaranth"] = "verilator",
+        simulator: "SimulatorName" = "verilator",
         stall: float = 0.0,
         seed: int = 0,
         verilog: str | None = None,

@@ -2,10 +2,10 @@
 
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal, TypeVar
 
 import numpy as np
 
@@ -18,20 +18,19 @@ from sdann.stem import run as run_stem
 
 from .amaranth_sim import run_in_amaranth
 from .compare import Difference
+from .compiled.build import changed_tile
+from .compiled.chip import CompiledChip, run_compiled
 from .driver import ChipDriver, ChipError
 from .result import RunResult, Trace
 from .session import Progress, observe, stream, trace
+from .simulators import CocotbSimulator, SimulatorName
+from .tiles import run_tiles
 from .toolchain import BenchError, BenchResult, run_bench
 from .workload import Mode, Workload
 
-__all__ = ["SimulatorName", "default_build_dir", "locate_step", "run_workload", "simulate", "simulators", "trace_core"]
+__all__ = ["default_build_dir", "locate_step", "run_workload", "simulate", "trace_core"]
 
-SimulatorName = Literal["verilator", "icarus", "amaranth"]
-
-
-def simulators() -> tuple[str, ...]:
-    """Names that :func:`simulate` takes."""
-    return get_args(SimulatorName)
+Result = TypeVar("Result")
 
 
 def default_build_dir() -> Path:
@@ -59,22 +58,43 @@ def simulate(
 
     ``mode``: "observe" reads every neuron's activation, "stream" runs at full speed and yields outputs only. ``stall``:
     probability that the host stalls, per cycle and stream. ``verilog``: the chip's text where it is at
-    hand already (or deliberately changed). Raises :class:`sim.driver.ChipError` when the chip complains or goes silent,
+    hand already (or deliberately changed; of a text for "compiled", only the tile may be). "tiles" knows neither, and
+    yields the activations in both modes. Raises :class:`sim.driver.ChipError` when the chip complains or goes silent,
     :class:`sdann.errors.ToolMissingError` for a missing simulator.
     """
-    if simulator == "amaranth":
+    if simulator == "tiles":
+        return run_tiles(image, samples, progress)
+    if simulator == "amaranth" or simulator == "compiled":
         run = observe if mode == "observe" else stream
 
         async def job(driver: ChipDriver) -> RunResult:
             driver.answer_limit, driver.step_limit = answer_limit, step_limit
             return await run(driver, samples, progress or (lambda done, total: None))
 
-        return run_in_amaranth(image, job, stall=stall, seed=seed)
+        return _run_here(image, job, simulator, stall, seed, build_dir, verilog)
     path, _ = run_workload(
         image, samples, simulator=simulator, mode=mode, stall=stall, seed=seed, build_dir=build_dir, verilog=verilog,
         progress=progress, timeout=timeout, answer_limit=answer_limit, step_limit=step_limit,
     )  # fmt: skip
     return RunResult.load(path)
+
+
+def _run_here(
+    image: ProgramImage,
+    job: Callable[[ChipDriver], Awaitable[Result]],
+    simulator: SimulatorName,
+    stall: float,
+    seed: int,
+    build_dir: Path | None,
+    verilog: str | None,
+) -> Result:
+    """Runs ``job`` in this process."""
+    if simulator == "amaranth":
+        return run_in_amaranth(image, job, stall=stall, seed=seed)
+    tile = None if verilog is None else changed_tile(image.config, verilog)
+    build_dir = build_dir or default_build_dir()
+    with CompiledChip(image.config, build_dir=build_dir, stall=stall, seed=seed, tile=tile) as chip:
+        return run_compiled(chip, image, job)
 
 
 def trace_core(
@@ -88,12 +108,14 @@ def trace_core(
     timeout: float = 1800.0,
 ) -> Trace:
     """I(t) and V(t-1) of one core while its layer integrates ``sample`` [C, H, W]."""
-    if simulator == "amaranth":
+    if simulator == "tiles":
+        raise ValueError("the tile model has no RTL to trace")
+    if simulator == "amaranth" or simulator == "compiled":
 
         async def job(driver: ChipDriver) -> Trace:
             return await trace(driver, sample, core)
 
-        return run_in_amaranth(image, job)
+        return _run_here(image, job, simulator, 0.0, 0, build_dir, verilog)
     path, _ = run_workload(
         image, sample[None], simulator=simulator, mode="trace", core=core, build_dir=build_dir, verilog=verilog,
         timeout=timeout,
@@ -140,7 +162,7 @@ def run_workload(
     image: ProgramImage,
     samples: Inputs,
     *,
-    simulator: Literal["verilator", "icarus"],
+    simulator: CocotbSimulator,
     mode: Mode,
     core: tuple[int, int] = (0, 0),
     stall: float = 0.0,

@@ -12,8 +12,9 @@ from sdann.passes import run_passes
 from sdann.tile_model import TileModel
 
 from .compare import LayerComparison, astray, compare
-from .cosim import SimulatorName, simulate
+from .cosim import simulate
 from .result import RunResult
+from .simulators import SimulatorName
 
 __all__ = ["PassesResult", "simulate_passes"]
 

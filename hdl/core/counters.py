@@ -10,7 +10,10 @@ from ..memory import Ram
 from ..program import Counter
 from ..select import decoded, selected
 
-__all__ = ["Counters"]
+__all__ = ["VISITS", "Counters"]
+
+VISITS = 1 << bits_for(len(Counter) - 1)
+"""Cycles of a round of visits. They go on in a core at rest: all else there stands still."""
 
 
 class Counters(wiring.Component):
@@ -47,8 +50,8 @@ class Counters(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        number = bits_for(len(Counter) - 1)
-        period = 1 << number
+        period = VISITS
+        number = bits_for(period - 1)
         # Visits: read the total, one cycle later write it with what the register has, which then begins anew.
         m.submodules.totals = totals = Ram(shape=self.config.counter_bits, depth=period)
         visit, visited = Signal(number), Signal(number)

@@ -1,9 +1,10 @@
 """``sdann cosim``."""
 
 from pathlib import Path
-from typing import Literal
 
 import click
+
+from sim.simulators import SimulatorName
 
 from .options import IN_FILE, chip_from, chip_options, cosim_options, sample_options
 from .outcome import Outcome, command, progress
@@ -27,7 +28,7 @@ def cosim_command(
     verilog_file: Path | None,
     samples: int,
     seed: int,
-    simulator: Literal["verilator", "icarus", "amaranth"],
+    simulator: SimulatorName,
     stall: float,
     build_dir: Path,
 ) -> Outcome:

@@ -1,9 +1,11 @@
 """``sdann demo``."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import click
+
+from sim.simulators import SimulatorName
 
 from .options import chip_from, chip_options, cosim_options, quantize_options, sample_options, split_option
 from .outcome import Outcome, command, progress
@@ -30,7 +32,7 @@ def demo_command(
     splits: tuple[tuple[str, tuple[int, int]], ...],
     samples: int,
     seed: int,
-    simulator: Literal["verilator", "icarus", "amaranth"],
+    simulator: SimulatorName,
     stall: float,
     build_dir: Path,
     out: Path,

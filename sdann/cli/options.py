@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from hdl.config import PRESETS, ChipConfig, preset
+from sim.simulators import ABOUT, simulators
 
 __all__ = [
     "IN_FILE", "OUT_FILE", "PICTURE_FILE", "chip_from", "chip_options", "cosim_options", "membrane_options",
@@ -231,8 +232,8 @@ def cosim_options() -> Callable[[Command], Command]:
     """``--simulator``, ``--stall`` and ``--build-dir``."""
     return _several(
         click.option(
-            "--simulator", type=click.Choice(["verilator", "icarus", "amaranth"]), default="verilator",
-            show_default=True,
+            "--simulator", type=click.Choice(simulators()), default="verilator", show_default=True,
+            help="; ".join(f"{name}: {ABOUT[name]}" for name in simulators()) + ".",
         ),
         click.option(
             "--stall", type=click.FloatRange(0, 1, max_open=True), default=0.0, show_default=True,

@@ -14,6 +14,7 @@ from hdl.host import Command
 from hdl.program import Readout
 from sdann.graph import IntArray
 from sdann.mapper.image import Coordinate, ProgramImage
+from sdann.mapper.samples import Inputs, inputs_by_name
 from sdann.tile_model import TileModel, TileResult
 
 from .core import Inlet, Spiking, chunks, emission, sample_words
@@ -50,7 +51,7 @@ class _Recorder:
         return self.counts.get(window, {}).get(core, {})
 
 
-def predict(image: ProgramImage, samples: IntArray, *, queues: bool = True) -> tuple[CycleReport, TileResult]:
+def predict(image: ProgramImage, samples: Inputs, *, queues: bool = True) -> tuple[CycleReport, TileResult]:
     """Cycles of ``image`` with samples [N, C, H, W] sent back to back, and what the tile model says of them.
 
     For a host that never stalls, and a chip that was reset before the program was loaded. ``queues=False`` leaves out
@@ -60,11 +61,13 @@ def predict(image: ProgramImage, samples: IntArray, *, queues: bool = True) -> t
     """
     program = Program(image)
     recorder = _Recorder(program)
-    result = TileModel(image).run(samples, observer=recorder)
-    run = _Run(program, recorder, len(samples), run_traffic if queues else run_free)
-    phases = [phase for window in range(len(samples) + run.stages) for phase in run.window(window)]
+    sources = inputs_by_name(image, samples)
+    result = TileModel(image).run(sources, observer=recorder)
+    count = len(next(iter(sources.values())))
+    run = _Run(program, recorder, count, run_traffic if queues else run_free)
+    phases = [phase for window in range(count + run.stages) for phase in run.window(window)]
     report = CycleReport(
-        cores=tuple(program.cores), layers=tuple(image.cores[at].layer for at in program.cores), samples=len(samples),
+        cores=tuple(program.cores), layers=tuple(image.cores[at].layer for at in program.cores), samples=count,
         stages=run.stages, sops_per_cycle=image.config.lanes * image.config.weight_ports, window_start=WINDOW_START,
         phases=tuple(phases), late=run.late,
     )  # fmt: skip

