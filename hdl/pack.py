@@ -16,7 +16,7 @@ from amaranth.lib import data
 
 __all__ = [
     "Bytes", "FieldError", "FieldRangeError", "Packed", "fields", "pack", "pack_array", "to_bytes", "to_ints", "unpack",
-    "unpack_array",
+    "pack_rows", "unpack_array", "unpack_rows",
 ]  # fmt: skip
 
 Bytes = npt.NDArray[np.uint8]
@@ -138,6 +138,46 @@ def unpack_array(blob: Bytes, bits: int, count: int, *, signed: bool = False) ->
     if signed:
         weights[-1] = -weights[-1]
     return np.asarray(spread.astype(np.int64) @ weights, dtype=np.int64)
+
+
+def pack_rows(layout: data.Layout, values: Mapping[str, Any], count: int) -> npt.NDArray[np.uint32]:
+    """Many words of ``layout`` as rows of 32-bit pieces, lowest first: uint32 [count, pieces].
+
+    ``values``: by dotted path, a number for all rows or integers [count]; the rest is zero. Raises
+    :class:`FieldError` for an unknown field, :class:`FieldRangeError` for a value that its field cannot hold.
+    """
+    table = fields(layout)
+    rows = np.zeros((count, -(-layout.size // 32)), dtype=np.uint32)
+    for name, value in values.items():
+        if name not in table:
+            raise FieldError(name, f"there is no field {name}; the fields are {', '.join(table)}")
+        place = table[name]
+        column = np.broadcast_to(np.asarray(getattr(value, "value", value), dtype=np.int64), (count,))
+        low, high = place.limits
+        if count and not low <= int(column.min()) <= int(column.max()) <= high:
+            wrong = int(column.min() if column.min() < low else column.max())
+            raise FieldRangeError(name, wrong, low, high)
+        for bit in range(0, place.width, 16):  # so that no piece of it lies in more than two columns
+            part = (column >> bit) & ((1 << min(16, place.width - bit)) - 1)
+            piece, shift = divmod(place.offset + bit, 32)
+            rows[:, piece] |= ((part << shift) & 0xFFFFFFFF).astype(np.uint32)
+            if shift > 16 and piece + 1 < rows.shape[1]:
+                rows[:, piece + 1] |= (part >> (32 - shift)).astype(np.uint32)
+    return rows
+
+
+def unpack_rows(layout: data.Layout, rows: npt.NDArray[np.uint32], name: str) -> npt.NDArray[np.int64]:
+    """One field of every row, int64 [n]: inverse of :func:`pack_rows`."""
+    place = fields(layout)[name]
+    value = np.zeros(len(rows), dtype=np.int64)
+    for bit in range(0, place.width, 16):
+        piece, shift = divmod(place.offset + bit, 32)
+        pair = rows[:, piece].astype(np.uint64)
+        if piece + 1 < rows.shape[1]:
+            pair |= rows[:, piece + 1].astype(np.uint64) << np.uint64(32)
+        part = (pair >> np.uint64(shift)) & np.uint64((1 << min(16, place.width - bit)) - 1)
+        value |= part.astype(np.int64) << bit
+    return value - (((value >> (place.width - 1)) & 1) << place.width) if place.signed else value
 
 
 def to_bytes(words: Iterable[int], size: int) -> Bytes:

@@ -25,9 +25,15 @@ from ..toolchain import verilator_environment
 __all__ = ["HOST_TILE_MODULE", "build_library", "changed_tile"]
 
 HOST_TILE_MODULE = "sdann_host_tile"
-SOURCE = Path(__file__).with_name("mesh.cpp")
+SOURCES = tuple(Path(__file__).with_name(name) for name in ("mesh.cpp", "tile.cpp", "ports.h"))
 
 # The library is built where it runs, so it may use all that this processor has.
+CONTROL = """\
+`verilator_config
+// Bits of it depend on other bits of it, which would look like a loop.
+split_var -module "*.accumulator" -var "below"
+"""
+
 FLAGS = ("-O3", "-fPIC", "-march=native", "-std=gnu++20")
 
 
@@ -66,8 +72,9 @@ def build_library(
     """
     environment = verilator_environment()
     environment["MAKEFLAGS"] += f" OPT_FAST='{FLAGS[0]}'"
+    sources = [source.read_text() for source in SOURCES]
     identity = (
-        config.fingerprint, _hardware(), tile, waves, SOURCE.read_text(), VERILATOR_OPTIONS, FLAGS, _processor(),
+        config.fingerprint, _hardware(), tile, waves, sources, VERILATOR_OPTIONS, FLAGS, CONTROL, _processor(),
         version("verilator"), environment["MAKEFLAGS"],
     )  # fmt: skip
     key = hashlib.sha256(repr(identity).encode()).hexdigest()[:16]
@@ -83,11 +90,12 @@ def build_library(
         for name, make in _modules(config).items():
             text = tile if name == TILE_MODULE and tile is not None else convert(make(), name)
             (folder / f"{name}.v").write_text(text)
+            (folder / f"{name}.vlt").write_text(CONTROL)
             run(
                 [
                     verilator, "--cc", "--build", "--build-jobs", str(BUILD_JOBS), "--verilate-jobs", "1",
                     *VERILATOR_OPTIONS, *(["--trace-fst"] if waves else []), "--output-split", "20000",
-                    "-CFLAGS", " ".join(FLAGS), "--top-module", name, "--Mdir", name, f"{name}.v",
+                    "-CFLAGS", " ".join(FLAGS), "--top-module", name, "--Mdir", name, f"{name}.vlt", f"{name}.v",
                 ],
                 f"compiling {name}",
             )  # fmt: skip
@@ -96,17 +104,18 @@ def build_library(
         run(
             [
                 "g++", *FLAGS, "-shared", *(["-DSDANN_WAVES"] if waves else []), f"-I{include}",
-                f"-I{include / 'vltstd'}", *(f"-I{name}" for name in names), str(SOURCE),
-                *(f"{name}/libV{name}.a" for name in names), f"{TILE_MODULE}/libverilated.a", "-o", "mesh.so",
+                f"-I{include / 'vltstd'}", *(f"-I{name}" for name in names),
+                *(str(source) for source in SOURCES if source.suffix == ".cpp"),
+                *(f"{name}/libV{name}.a" for name in names), f"{TILE_MODULE}/libverilated.a", "-o", "chip.so",
                 "-pthread", *(["-lz"] if waves else []),
             ],
-            "compiling the mesh",
+            "linking the chip",
         )  # fmt: skip
         for name in names:  # the library holds all that is needed
             shutil.rmtree(folder / name)
 
     folder, _ = cached_build(Path(build_dir) / f"compiled-{key}", build)
-    return folder / "mesh.so"
+    return folder / "chip.so"
 
 
 def changed_tile(config: ChipConfig, verilog: str) -> str | None:

@@ -1,6 +1,5 @@
 """A compiled chip as the driver sees it: a port that moves host words at native speed."""
 
-import ctypes
 import random
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from ctypes import POINTER, c_char_p, c_double, c_int, c_int64, c_size_t, c_uint32, c_uint64, c_void_p
@@ -15,12 +14,13 @@ from sdann.mapper import ProgramImage
 
 from ..driver import ChipDriver
 from .build import build_library
+from .library import load
 
 __all__ = ["CompiledChip", "run_compiled"]
 
 Result = TypeVar("Result")
 
-_SIGNATURES: dict[str, tuple[Any, list[Any]]] = {
+_FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "new": (c_void_p, [c_int, c_int, c_int, c_int]),
     "delete": (None, [c_void_p]),
     "words_in": (c_int, []),
@@ -40,16 +40,6 @@ _WAVES: dict[str, tuple[Any, list[Any]]] = {
 }
 
 
-def _load(path: Path, waves: bool) -> dict[str, Any]:
-    library = ctypes.CDLL(str(path))
-    functions = {}
-    for name, (result, arguments) in (_SIGNATURES | (_WAVES if waves else {})).items():
-        function = getattr(library, f"sdann_{name}")
-        function.restype, function.argtypes = result, arguments
-        functions[name] = function
-    return functions
-
-
 class CompiledChip:
     """One chip, a :class:`sim.host_port.WordPort`. Its methods end without ever waiting for an event loop.
 
@@ -62,7 +52,8 @@ class CompiledChip:
         tile: str | None = None,
     ) -> None:  # fmt: skip
         self.config = config
-        self._call = _load(build_library(config, build_dir=build_dir, waves=waves, tile=tile), waves)
+        library = build_library(config, build_dir=build_dir, waves=waves, tile=tile)
+        self._call = load(library, _FUNCTIONS | (_WAVES if waves else {}))
         self._chip: int | None = self._call["new"](config.rows, config.cols, tree_latency(config), VISITS)
         self._size = 4 * self._call["words_in"]()
         self._word = (c_uint32 * self._call["words_out"]())()

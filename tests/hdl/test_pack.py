@@ -6,7 +6,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hdl.config import preset
-from hdl.pack import FieldError, FieldRangeError, fields, pack, pack_array, to_bytes, to_ints, unpack, unpack_array
+from hdl.flit import Flit
+from hdl.pack import (
+    FieldError,
+    FieldRangeError,
+    fields,
+    pack,
+    pack_array,
+    pack_rows,
+    to_bytes,
+    to_ints,
+    unpack,
+    unpack_array,
+    unpack_rows,
+)
 from hdl.program import Memory, memory_layouts
 
 LAYOUTS = memory_layouts(preset("demo"))
@@ -50,3 +63,27 @@ def test_arrays(bits: int, lanes: int, seed: int) -> None:
     assert (to_bytes(expected, bits * lanes) == blob).all()
     assert (unpack_array(blob, bits, lanes, signed=True) == values).all()
     assert (unpack_array(blob, bits, lanes) == values & ((1 << bits) - 1)).all()
+
+
+def test_rows_of_a_layout():
+    rng = np.random.default_rng(0)
+    layout = Flit(preset("test").replace(rows=24, cols=24, data_bits=32, weight_words=4096))
+    places = fields(layout)
+    memory = [name for name in places if not name.startswith("payload.") or ".memory." in name]
+    values = {name: rng.integers(0, 1 << places[name].width, 50) for name in memory}
+    rows = pack_rows(layout, values, 50)
+    for name in memory:
+        np.testing.assert_array_equal(unpack_rows(layout, rows, name), values[name])
+    for n, row in enumerate(rows):
+        word = unpack(layout, sum(int(piece) << (32 * k) for k, piece in enumerate(row)))
+        assert all(word[name] == values[name][n] for name in memory)
+    with pytest.raises(FieldRangeError, match="kind is 4"):
+        pack_rows(layout, {"kind": np.array([0, 4])}, 2)
+    with pytest.raises(FieldError, match="there is no field dst.z0"):
+        pack_rows(layout, {"dst.z0": 0}, 2)
+
+
+def test_signed_fields_of_rows():
+    layout = memory_layouts(preset("darwin"))[Memory.CORE]
+    values = np.array([-5, 4, -1])
+    np.testing.assert_array_equal(unpack_rows(layout, pack_rows(layout, {"lo": values}, 3), "lo"), values)

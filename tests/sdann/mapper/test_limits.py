@@ -93,7 +93,11 @@ THREE = tuple((FanIn(edge=i, channel0=0, channels=1),) for i in range(3))
 @pytest.mark.parametrize(
     ("changes", "config", "error", "words"),
     [
-        (lambda x: {"edges": x.edges * 3}, {}, DoesNotFitError, "needs edges 3, the chip has 2"),
+        # of a layer that cannot be split: of another one, a part may have few enough
+        (
+            lambda x: {"edges": x.edges * 3, "scaled": Scaled(mult1=3, shift1=1)},
+            {}, DoesNotFitError, "needs edges 3, the chip has 2",
+        ),
         (
             lambda x: {"edges": x.edges * 3, "parts": THREE},
             {"parts": 2}, DoesNotFitError, "needs parts 3, the chip has 2",
@@ -217,5 +221,7 @@ def test_edges_from_two_sources_count(digits: QuantizedNetwork) -> None:
         Edge(source=INPUT, kind="conv", weight=np.ones((16, 1, 1, 1), dtype=np.int64)),
     )
     check_limits(changed(digits, "conv1", edges=edges), DEMO)
+    check_limits(changed(digits, "conv1", edges=edges), DEMO.replace(edges=1))  # it can be split
+    whole = changed(digits, "conv1", edges=edges, scaled=Scaled(mult1=3, shift1=1))
     with pytest.raises(DoesNotFitError, match="'conv1' needs edges 2, the chip has 1"):
-        check_limits(changed(digits, "conv1", edges=edges), DEMO.replace(edges=1))
+        check_limits(whole, DEMO.replace(edges=1))
