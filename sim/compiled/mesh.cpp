@@ -226,6 +226,9 @@ private:
         host.eval();
         for (int index : active_) edge(*places_[index].model);
         for (int index : active_) after(places_[index]);
+        // Only now: a tile may come to rest in the very cycle in which a neighbour begins to offer a flit.
+        for (int index : active_)
+            for (int side = 0; side < SIDES; ++side) wake_behind(places_[index], side);
         evaluations_ += active_.size();
 
         commands_[at_command_] = said;
@@ -267,7 +270,7 @@ private:
             unsound_ += place.sound ? -1 : 1;
         }
         bool sends = false;
-        for (int side = 0; side < SIDES; ++side) sends |= wake_behind(place, side);
+        for (const Out& out : place.out) sends |= bool(*out.valid);
         if (!place.idle || sends) place.rest = 0;
         if (skip_ && place.rest > visits_ + SETTLE) {
             place.awake = false;
@@ -285,10 +288,8 @@ private:
         for (uint64_t due = (cycles_ - place.since) % visits_; due > 0; --due, ++evaluations_) edge(tile);
     }
 
-    bool wake_behind(Place& place, int side) {
-        if (place.neighbour[side] < 0 || !*place.out[side].valid) return false;
-        wake(places_[place.neighbour[side]]);
-        return true;
+    void wake_behind(Place& place, int side) {
+        if (place.neighbour[side] >= 0 && *place.out[side].valid) wake(places_[place.neighbour[side]]);
     }
 
     void wake(Place& place) {
