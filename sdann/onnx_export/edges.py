@@ -3,7 +3,7 @@
 Those take 8-bit values less a zero point and make 32-bit sums. A signed value x goes in as x + 128 with the zero point
 128; one of more than 8 bits as two, low and high. Weights are uint8 as well, although int8 would do without a zero
 point: onnxruntime's kernels for uint8 x int8 add pairs of products in 16 bits, with saturation, on x86 processors that
-lack VNNI; those for uint8 x uint8 are exact everywhere.
+lack VNNI; those for uint8 x uint8 add in 32 bits everywhere.
 """
 
 from collections.abc import Sequence
@@ -16,10 +16,21 @@ import numpy.typing as npt
 from ..graph import INPUT, Edge, IntArray, QuantizedNetwork
 from .builder import GraphBuilder
 
-__all__ = ["Piece", "Sources", "WeightPiece", "add_all", "product", "product_bound", "split_weights", "value_type"]
+__all__ = [
+    "HALF",
+    "Piece",
+    "Sources",
+    "WeightPiece",
+    "add_all",
+    "product",
+    "product_bound",
+    "split_weights",
+    "value_type",
+]
 
 BYTE = 8
 HALF = 1 << BYTE - 1
+"""Zero point of signed bytes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,10 +125,16 @@ class Sources:
         return Piece(tensor=self._planes[source, bit], zero=0, shift=0)
 
 
-def product_bound(weight: WeightPiece, largest: int) -> int:
-    """Largest magnitude of a sum over one neuron's synapses, for values of at most ``largest``."""
-    centred = np.abs(weight.values.astype(np.int64) - weight.zero)
-    return int(centred.sum(axis=(1, 2, 3)).max()) * largest
+def product_bound(weight: WeightPiece, largest: int, zero: int) -> int:
+    """Bound of what a kernel's 32-bit accumulator may hold on the way, for values of 0 .. ``largest`` less ``zero``.
+
+    onnxruntime's kernels begin with the zero points' share of the sum and see weights as signed bytes; with VNNI they
+    saturate at 32 bits, so that not only the end must fit.
+    """
+    rows = weight.values.reshape(len(weight.values), -1).astype(np.int64)
+    products = np.abs(rows - HALF).sum(axis=1) * largest
+    shares = abs(HALF - weight.zero) * largest * rows.shape[1] + zero * np.abs((rows - weight.zero).sum(axis=1))
+    return int((products + shares).max())
 
 
 def product(make: GraphBuilder, edge: Edge, weight: WeightPiece, value: Piece) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import UnsupportedError
 from ..graph import Edge, FanIn, IntArray, Layer, QuantizedNetwork, Scaled
 from .builder import GraphBuilder
-from .edges import Sources, add_all, product, product_bound, split_weights, value_type
+from .edges import HALF, Sources, add_all, product, product_bound, split_weights, value_type
 
 __all__ = ["LIMIT", "Sum", "activate", "floor_shift", "integrate"]
 
@@ -74,8 +74,10 @@ def _whole_terms(
 ) -> list[tuple[str, int]] | None:
     """Products of whole values and their factors; None where one could exceed 32 bits."""
     pieces = [split_weights(edge.weight, network.weight_bits) for edge in layer.edges]
-    if max(product_bound(weight, 255) for edge in pieces for weight in edge) >= 1 << 31:
-        return None
+    for edge, weights in zip(layer.edges, pieces, strict=True):
+        zero = HALF if sources.signed(edge.source) else 0
+        if max(product_bound(weight, 255, zero) for weight in weights) >= 1 << 31:
+            return None
     return [
         (product(make, edge, weight, value), 1 << value.shift + weight.shift + edge.shift)
         for edge, weights in zip(layer.edges, pieces, strict=True)
@@ -96,7 +98,7 @@ def _by_planes(make: GraphBuilder, layer: Layer, network: QuantizedNetwork, sour
             if any(some.edge == i for some in part)
             for piece in split_weights(_masked(edge, i, part), network.weight_bits)
         ]
-        if max(product_bound(piece, 1) for _, piece in weights) >= 1 << 31:
+        if max(product_bound(piece, 1, 0) for _, piece in weights) >= 1 << 31:
             raise _refuse(layer, "I(t) may exceed the products' 32 bits")
         v, largest = "", [0] * len(reach)
         for bit in reversed(range(steps)):

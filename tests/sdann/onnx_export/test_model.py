@@ -1,5 +1,8 @@
 """What an exported model looks like from outside, and what is refused."""
 
+import ast
+import importlib
+import inspect
 import json
 from dataclasses import replace
 
@@ -10,7 +13,7 @@ import pytest
 
 from sdann import reference
 from sdann.errors import SdannError, UnsupportedError
-from sdann.graph import INPUT, Edge, Pool, Scaled
+from sdann.graph import INPUT, Edge, Pool, QuantizedNetwork, Scaled
 from sdann.onnx_export import OPSET, export_network, session
 
 from .cases import samples, single, weight
@@ -60,6 +63,15 @@ def test_it_is_integers_alone() -> None:
     assert {opset.version for opset in model.opset_import} == {OPSET}
 
 
+def test_it_shares_no_code_with_the_models() -> None:
+    """The modules that make the model take the network's description, its checks and errors, and each other."""
+    for name in ("builder", "edges", "layers", "model", "session", "self_test"):
+        source = inspect.getsource(importlib.import_module(f"sdann.onnx_export.{name}"))
+        froms = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.ImportFrom)]
+        assert {node.module for node in froms if node.level == 2} <= {"check", "errors", "graph"}, name
+        assert not any(str(node.module).startswith(("sdann", "sim", "hdl")) for node in froms if node.level == 0), name
+
+
 def test_names_of_layers_may_hold_slashes() -> None:
     only = single().layers[0]
     edge = Edge(source="a/weight", kind="conv", weight=weight(RNG, 2, 3, 1, 1))
@@ -90,23 +102,42 @@ def test_what_64_bits_cannot_hold_is_refused(fields, what) -> None:
         export_network(network)
 
 
-def test_sums_beyond_32_bits_go_by_planes() -> None:
-    """A fan-in of 70,000 at the extremes: one product of whole values would overflow."""
-    rows = Edge(source=INPUT, kind="linear", weight=np.full((2, 70000, 1, 1), -128))
-    plain = single(mult=np.array([1, 3]), shift=np.array([24, 25]), bias=np.array([300, -20]), edges=(
-        Edge(source=INPUT, kind="linear", weight=weight(RNG, 2, 4, 6, 5)),), shape=(2, 1, 1))  # fmt: skip
-    layer = replace(plain.layers[0], edges=(rows,), signed=True, lo=-(1 << 15), hi=(1 << 15) - 1)
-    network = replace(plain, input_shape=(70000, 1, 1), layers=(layer,))
-    x = np.full((1, 70000, 1, 1), 255)
+def deep(weights: list[int], signed: bool) -> QuantizedNetwork:
+    """One linear layer of two neurons with these weights, on a vector."""
+    rows = Edge(source=INPUT, kind="linear", weight=np.array([weights, weights])[:, :, None, None])
+    plain = single((Edge(source=INPUT, kind="linear", weight=weight(RNG, 2, 4, 6, 5)),), shape=(2, 1, 1))
+    layer = replace(
+        plain.layers[0], edges=(rows,), signed=True, lo=-(1 << 15), hi=(1 << 15) - 1, mult=np.array([1, 3]),
+        shift=np.array([18, 19]), bias=np.array([300, -20]),
+    )  # fmt: skip
+    return replace(plain, input_shape=(len(weights), 1, 1), input_signed=signed, layers=(layer,))
+
+
+@pytest.mark.parametrize(
+    ("weights", "signed", "form"),
+    [
+        ([-128] * 70000, False, "bit-planes"),  # the sum itself
+        ([-128] * 60000, False, "whole sums"),
+        ([127] * 30000 + [-128] * 20000, True, "whole sums"),
+        ([127] * 40000 + [-128] * 20000, True, "bit-planes"),  # what comes before the sum: 128 times the weights
+    ],
+)
+def test_sums_near_32_bits(weights: list[int], signed: bool, form: str) -> None:
+    network = deep(weights, signed)
+    low = -128 if signed else 0
+    x = np.full((3, len(weights), 1, 1), low + 255)
+    x[1] = np.random.default_rng(1).integers(low, low + 256, x[1].shape)
+    x[2, :, 0, 0] = np.where(np.array(weights) > 0, low + 255, low)
     exported = export_network(network)
-    assert exported.layers[0].form == "bit-planes"
-    found = session.run(network, exported, x)
-    assert found.accumulators["only"].ravel().tolist() == [-128 * 255 * 70000] * 2
-    np.testing.assert_array_equal(found.activations["only"], reference.run(network, x).activations["only"])
+    assert exported.layers[0].form == form
+    found, golden = session.run(network, exported, x), reference.run(network, x)
+    np.testing.assert_array_equal(found.accumulators["only"], golden.accumulators["only"])
+    np.testing.assert_array_equal(found.activations["only"], golden.activations["only"])
+    assert abs(found.accumulators["only"]).max() > 1 << 29
 
 
 def test_products_beyond_32_bits_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sdann.onnx_export.layers.product_bound", lambda weight, largest: 1 << 31)
+    monkeypatch.setattr("sdann.onnx_export.layers.product_bound", lambda weight, largest, zero: 1 << 31)
     with pytest.raises(UnsupportedError, match=r"I\(t\) may exceed the products' 32 bits"):
         export_network(single())
 
