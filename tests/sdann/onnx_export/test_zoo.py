@@ -4,7 +4,7 @@ import pytest
 
 from sdann import reference
 from sdann.graph import INPUT
-from sdann.onnx_export import compare_with_onnxruntime
+from sdann.onnx_export import compare_with_onnxruntime, export_network
 from sdann.zoo import NETWORKS
 from sdann.zoo_network import zoo_network
 
@@ -14,8 +14,9 @@ WIDTHS = {"digit-cnn": None, "digit-resnet": None, "digit-yolo": None, "cifar10n
 
 def judged(name: str, width: int | None, samples: int) -> None:
     made = zoo_network(name, width=width, samples=samples, calibration=2)
-    golden = reference.run(made.network, made.x)
-    rows = compare_with_onnxruntime(made.network, made.x, golden=golden)
+    golden, exported = reference.run(made.network, made.x), export_network(made.network)
+    assert {layer.form for layer in exported.layers} == {"whole sums"}
+    rows = compare_with_onnxruntime(made.network, made.x, golden=golden, exported=exported)
     assert [str(row.first) for row in rows if row.mismatches] == []
     assert sum(row.compared for row in rows) == sum(
         values.size
