@@ -17,16 +17,9 @@ from ..graph import INPUT, Edge, IntArray, QuantizedNetwork
 from .builder import GraphBuilder
 
 __all__ = [
-    "HALF",
-    "Piece",
-    "Sources",
-    "WeightPiece",
-    "add_all",
-    "product",
-    "product_bound",
-    "split_weights",
-    "value_type",
-]
+    "HALF", "Piece", "Sources", "WeightPiece", "add_all", "product", "product_bound", "split_weights", "value_type",
+    "weight_tensor",
+]  # fmt: skip
 
 BYTE = 8
 HALF = 1 << BYTE - 1
@@ -137,18 +130,24 @@ def product_bound(weight: WeightPiece, largest: int, zero: int) -> int:
     return int((products + shares).max())
 
 
-def product(make: GraphBuilder, edge: Edge, weight: WeightPiece, value: Piece) -> str:
-    """int32 [N, C_out, H_out, W_out]: sum_i (w_i - its zero) (x_i - its zero), without any shift."""
+def weight_tensor(make: GraphBuilder, edge: Edge, weight: WeightPiece) -> str:
+    """Name of a constant with the piece's bytes, as :func:`product` takes them."""
+    values = weight.values.reshape(len(weight.values), -1).T if edge.kind == "linear" else weight.values
+    return make.constant(values, np.uint8, "weight")
+
+
+def product(make: GraphBuilder, edge: Edge, weight: WeightPiece, tensor: str, value: Piece) -> str:
+    """int32 [N, C_out, H_out, W_out]: sum_i (w_i - its zero) (x_i - its zero), without any shift.
+
+    ``tensor``: that of ``weight``.
+    """
     zeros = make.scalar(value.zero, np.uint8), make.scalar(weight.zero, np.uint8)
     if edge.kind == "linear":
-        matrix = make.constant(weight.values.reshape(len(weight.values), -1).T, np.uint8, "weight")
-        rows = make.node("Flatten", value.tensor, axis=1)
-        sums = make.node("MatMulInteger", rows, matrix, *zeros)
+        sums = make.node("MatMulInteger", make.node("Flatten", value.tensor, axis=1), tensor, *zeros)
         return make.node("Unsqueeze", sums, make.constant([2, 3], np.int64, "axes"))
     return make.node(
-        "ConvInteger", value.tensor, make.constant(weight.values, np.uint8, "weight"), *zeros,
-        kernel_shape=edge.weight.shape[2:], strides=[edge.stride] * 2, pads=[edge.padding] * 4,
-        group=len(edge.weight) if edge.kind == "depthwise" else 1,
+        "ConvInteger", value.tensor, tensor, *zeros, kernel_shape=edge.weight.shape[2:], strides=[edge.stride] * 2,
+        pads=[edge.padding] * 4, group=len(edge.weight) if edge.kind == "depthwise" else 1,
     )  # fmt: skip
 
 

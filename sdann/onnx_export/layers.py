@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import UnsupportedError
 from ..graph import Edge, FanIn, IntArray, Layer, QuantizedNetwork, Scaled
 from .builder import GraphBuilder
-from .edges import HALF, Sources, add_all, product, product_bound, split_weights, value_type
+from .edges import HALF, Sources, add_all, product, product_bound, split_weights, value_type, weight_tensor
 
 __all__ = ["LIMIT", "Sum", "activate", "floor_shift", "integrate"]
 
@@ -78,12 +78,14 @@ def _whole_terms(
         zero = HALF if sources.signed(edge.source) else 0
         if max(product_bound(weight, 255, zero) for weight in weights) >= 1 << 31:
             return None
-    return [
-        (product(make, edge, weight, value), 1 << value.shift + weight.shift + edge.shift)
-        for edge, weights in zip(layer.edges, pieces, strict=True)
-        for value in sources.pieces(edge.source)
-        for weight in weights
-    ]
+    terms = []
+    for edge, weights in zip(layer.edges, pieces, strict=True):
+        for weight in weights:
+            tensor = weight_tensor(make, edge, weight)
+            for value in sources.pieces(edge.source):
+                factor = 1 << value.shift + weight.shift + edge.shift
+                terms.append((product(make, edge, weight, tensor, value), factor))
+    return terms
 
 
 def _by_planes(make: GraphBuilder, layer: Layer, network: QuantizedNetwork, sources: Sources) -> Sum:
@@ -100,13 +102,14 @@ def _by_planes(make: GraphBuilder, layer: Layer, network: QuantizedNetwork, sour
         ]
         if max(product_bound(piece, 1, 0) for _, piece in weights) >= 1 << 31:
             raise _refuse(layer, "I(t) may exceed the products' 32 bits")
+        tensors = [weight_tensor(make, edge, piece) for edge, piece in weights]
         v, largest = "", [0] * len(reach)
         for bit in reversed(range(steps)):
             terms = []
-            for edge, piece in weights:
+            for (edge, piece), tensor in zip(weights, tensors, strict=True):
                 negative = bit == steps - 1 and sources.signed(edge.source)
                 factor = 1 << piece.shift + edge.shift
-                sums = product(make, edge, piece, sources.plane(edge.source, bit))
+                sums = product(make, edge, piece, tensor, sources.plane(edge.source, bit))
                 terms.append((sums, -factor if negative else factor))
             current, step = _scale(make, layer, add_all(make, terms, np.int64), max(reach))
             largest = [min(2 * value + step, top + 1) for value in largest]

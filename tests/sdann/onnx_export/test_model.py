@@ -63,6 +63,16 @@ def test_it_is_integers_alone() -> None:
     assert {opset.version for opset in model.opset_import} == {OPSET}
 
 
+@pytest.mark.parametrize(
+    ("fields", "copies"),
+    [({}, 1), ({"membrane_bits": 15}, 1), ({"time_steps": 12}, 1), ({"weight_bits": 12, "time_steps": 12}, 2)],
+)
+def test_weights_are_in_the_file_once(fields, copies) -> None:
+    """Whatever number of products takes them; those of more than 8 bits as low and high bytes."""
+    constants = export_network(single(**fields)).model.graph.initializer
+    assert sum(len(tensor.raw_data) for tensor in constants if "weight" in tensor.name) == copies * 3 * 4 * 3 * 3
+
+
 def test_it_shares_no_code_with_the_models() -> None:
     """The modules that make the model take the network's description, its checks and errors, and each other."""
     for name in ("builder", "edges", "layers", "model", "session", "self_test"):
