@@ -70,7 +70,7 @@ def stage_data(stages: Sequence[StageResult], image: ProgramImage, figures: Sequ
         {
             "layer": row.layer, "compared": row.compared,
             "mismatches": {stage.name: stage.layers[number].mismatches for stage in compared},
-            "sops": {stage.name: stage.layer_sops[row.layer] for stage in compared},
+            "sops": {stage.name: stage.layer_sops[row.layer] for stage in compared if stage.layer_sops},
         }
         for number, row in enumerate(compared[0].layers)
     ]  # fmt: skip

@@ -109,6 +109,24 @@ class Stages:
         rows = compare("golden", other.activations, self.expected)
         return self._result("golden", rows, self.golden.activations, other.sops, other.saturations)
 
+    def onnxruntime(self, *, threads: int = 1) -> StageResult:
+        """The golden model against onnxruntime, which runs the network as ONNX's integer operators.
+
+        Every activation counts as compared; accumulators that differ are problems. Raises SdannError where onnxruntime
+        is not exact on this machine, and UnsupportedError for a layer that cannot be exported.
+        """
+        from .onnx_export import STAGE, compare_with_onnxruntime  # takes a moment, and most commands need none of it
+
+        rows = compare_with_onnxruntime(self.network, self.x, golden=self.golden, threads=threads)
+        activations = [row for row in rows if row.stage == STAGE]
+        sums = [row for row in rows if row.stage != STAGE and row.mismatches]
+        return StageResult(
+            name=STAGE, samples=len(self.x), compared=sum(row.compared for row in activations),
+            mismatches=sum(row.mismatches for row in activations), layers=tuple(activations),
+            first=first_difference(activations),
+            problems=tuple(f"{row.mismatches} of {row.compared} differ; the first: {row.first}" for row in sums),
+        )  # fmt: skip
+
     def spiking_model(self, *, isum_bits: int = 24) -> StageResult:
         """The spiking reference, step by step, with I(t) of ``isum_bits`` bits."""
         found = stem.run(self.network, self.x, isum_bits=isum_bits, record=())

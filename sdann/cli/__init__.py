@@ -11,6 +11,7 @@ from .board import board_command
 from .cosim import cosim_command
 from .coverage import coverage_command
 from .demo import demo_command
+from .export import export_command
 from .formal import formal_command
 from .fpga import fpga_command
 from .map import map_command
@@ -53,8 +54,8 @@ def main() -> None:
 
 
 for _command in (
-    demo_command, zoo_command, train_command, agree_command, quantize_command, size_command, map_command,
-    assemble_command, verilog_command, registers_command, validate_command, cosim_command, coverage_command,
-    formal_command, fpga_command, board_command, paper_command, bench_command,
+    demo_command, zoo_command, train_command, agree_command, quantize_command, export_command, size_command,
+    map_command, assemble_command, verilog_command, registers_command, validate_command, cosim_command,
+    coverage_command, formal_command, fpga_command, board_command, paper_command, bench_command,
 ):  # fmt: skip
     main.add_command(_command)

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from sim.traffic.sweep import Curve
 
 __all__ = [
-    "agreement_table", "cycle_table", "figure_text", "fit_rows", "fit_text", "layer_table", "load_table", "map_rows",
-    "map_text", "proof_table", "quantize_table", "stage_text", "table", "validation_text", "zoo_table",
+    "agreement_table", "cycle_table", "export_table", "figure_text", "fit_rows", "fit_text", "layer_table",
+    "load_table", "map_rows", "map_text", "proof_table", "quantize_table", "stage_text", "table", "validation_text",
+    "zoo_table",
 ]  # fmt: skip
 
 MOST_LISTED, MOST_COLUMNS = 8, 10
@@ -259,6 +260,22 @@ def agreement_table(rows: Sequence[dict[str, Any]]) -> Table:
             " / ".join(f"{seconds:.1f}" for seconds in row["seconds"].values()),
             _or_dash(peak and peak / (1 << 30), ".2f"),
         )  # fmt: skip
+    return table
+
+
+def export_table(rows: Sequence[dict[str, Any]]) -> Table:
+    """Layers as ONNX operators, and how onnxruntime's results compare."""
+    table = _table(
+        "Integer network in onnxruntime", "layer", "activations", "integrates by", "accumulators", "differ",
+        "activations", "differ", left=3,
+    )  # fmt: skip
+    for row in rows:
+        counts = [
+            f"{row[what][which]:,}" if what in row else "-"
+            for which in ("accumulators", "activations")
+            for what in ("compared", "different")
+        ]
+        table.add_row(row["layer"], " x ".join(map(str, row["shape"])), row["form"], *counts)
     return table
 
 

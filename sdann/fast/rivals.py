@@ -22,8 +22,8 @@ Call = Callable[[], object]
 Images = npt.NDArray[np.float32]
 
 
-def _missing(extra: str, error: ImportError) -> ToolMissingError:
-    return ToolMissingError(f"{error.name} is not installed: pip install 'sdann[{extra}]'")
+def _missing(error: ImportError) -> ToolMissingError:
+    return ToolMissingError(f"{error.name} is not installed: pip install 'sdann[snn]'")
 
 
 def float_torch(module: nn.Module, images: Images) -> Call:
@@ -52,7 +52,7 @@ def snntorch_lif(module: nn.Module, images: Images, steps: int) -> Call:
     try:
         import snntorch
     except ImportError as error:
-        raise _missing("snn", error) from None
+        raise _missing(error) from None
     neurons: list[Any] = []
 
     def neuron() -> nn.Module:
@@ -88,7 +88,7 @@ def spikingjelly_lif(module: nn.Module, images: Images, steps: int) -> Call:
     try:
         from spikingjelly.activation_based import functional, neuron
     except ImportError as error:
-        raise _missing("snn", error) from None
+        raise _missing(error) from None
     network = _with_neurons(module, lambda: _MultiStep(neuron.LIFNode(step_mode="m"), steps))
     x = torch.from_numpy(images)
 
@@ -142,11 +142,8 @@ def onnx_int8(model: FloatModel, images: Images, threads: int, folder: str) -> C
     """``model`` quantized by onnxruntime (uint8 activations, int8 weights, ranges of ``images``); files go to
     ``folder``.
     """
-    try:
-        import onnxruntime
-        from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
-    except ImportError as error:
-        raise _missing("onnx", error) from None
+    import onnxruntime
+    from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
 
     class Reader(CalibrationDataReader):  # type: ignore[misc]
         def __init__(self) -> None:

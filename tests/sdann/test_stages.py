@@ -128,6 +128,28 @@ def test_spiking_stage_notices_a_wrong_spike(case, monkeypatch):
     assert stage.mismatches == 1 and stage.first.sample == 3
 
 
+def test_onnxruntime_stage(case):
+    network, image, x = case
+    stages = Stages(network, x)
+    stage = stages.onnxruntime()
+    assert failures([stage]) == [] and stage.name == "onnxruntime" and stage.compared == stages.golden_model().compared
+    data = stage_data([stages.golden_model(), stage], image)
+    assert all(row["mismatches"] == {"golden": 0, "onnxruntime": 0} for row in data["layers"])
+    assert all(set(row["sops"]) == {"golden"} for row in data["layers"])  # onnxruntime counts none
+
+
+def test_onnxruntime_stage_notices_a_wrong_golden(case):
+    network, _, x = case
+    stages, name = Stages(network, x), network.layers[1].name
+    stages.golden.activations[name][3, 0, 0, 0] ^= 1
+    stages.golden.accumulators[name][1, 0, 1, 0] += 2
+    stage = stages.onnxruntime()
+    assert stage.mismatches == 1 and (stage.first.layer, stage.first.sample) == (name, 3)
+    assert stage.first.expected == stage.first.found ^ 1 and len(stage.problems) == 1
+    assert f"1 of {stages.golden.accumulators[name].size} differ; the first: onnxruntime, accumulators" in str(stage)
+    assert len(failures([stage])) == 2
+
+
 def test_tile_stage_notices_a_flipped_weight_bit(case):
     network, image, x = case
     at = image.cores_of(network.layers[0].name)[0]
