@@ -21,6 +21,7 @@ from .registers import registers_command
 from .size import size_command
 from .train import train_command
 from .validate import validate_command
+from .verify import verify_command
 from .verilog import verilog_command
 from .zoo import zoo_command
 
@@ -55,7 +56,7 @@ def main() -> None:
 
 for _command in (
     demo_command, zoo_command, train_command, agree_command, quantize_command, export_command, size_command,
-    map_command, assemble_command, verilog_command, registers_command, validate_command, cosim_command,
+    map_command, assemble_command, verilog_command, registers_command, validate_command, cosim_command, verify_command,
     coverage_command, formal_command, fpga_command, board_command, paper_command, bench_command,
 ):  # fmt: skip
     main.add_command(_command)

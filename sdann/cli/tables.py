@@ -185,16 +185,22 @@ def layer_table(stages: Sequence["StageResult"]) -> Table:
     """Mismatches per layer and stage, and the golden's SOPs."""
     compared = [stage for stage in stages if stage.layers]
     table = _table("Layers: activations that differ", "layer", "compared", *(stage.name for stage in compared), "SOPs")
-    for number, row in enumerate(compared[0].layers):
-        wrong = [str(stage.layers[number].mismatches) for stage in compared]
+    found = [{row.layer: str(row.mismatches) for row in stage.layers} for stage in compared]
+    for row in compared[0].layers:
+        wrong = [layers.get(row.layer, "-") for layers in found]
         table.add_row(row.layer, f"{row.compared:,}", *wrong, f"{compared[0].layer_sops[row.layer]:,}")
     return table
 
 
 def stage_text(stages: Sequence["StageResult"], image: "ProgramImage") -> list[RenderableType]:
     """A table of the stages and one of the layers."""
+    return [stages_table(stages, len(image.cores)), layer_table(stages)]
+
+
+def stages_table(stages: Sequence["StageResult"], cores: int) -> Table:
+    """What each stage found."""
     table = _table(
-        f"Stages: {stages[0].samples} samples, {len(image.cores)} cores", "stage", "compared", "mismatches", "accuracy",
+        f"Stages: {stages[0].samples} samples, {cores} cores", "stage", "compared", "mismatches", "accuracy",
         "SOPs", "saturations", "cycles", "cycles / image",
     )  # fmt: skip
     for stage in stages:
@@ -203,7 +209,7 @@ def stage_text(stages: Sequence["StageResult"], image: "ProgramImage") -> list[R
             _or_dash(stage.sops), _or_dash(stage.saturations), _or_dash(stage.cycles),
             _or_dash(None if stage.cycles is None else stage.cycles / stage.samples, ",.0f"),
         )  # fmt: skip
-    return [table, layer_table(stages)]
+    return table
 
 
 def cycle_table(report: "CycleReport") -> Table:
