@@ -11,6 +11,7 @@ from .bench_core import bench_core_command
 from .bench_cycles import bench_cycles_command
 from .bench_lockstep import bench_lockstep_command
 from .bench_noc import bench_noc_command
+from .bench_rtl import bench_rtl_command
 from .bench_sim import bench_sim_command
 from .outcome import Outcome, command, progress
 
@@ -60,3 +61,4 @@ bench_command.add_command(bench_noc_command)
 bench_command.add_command(bench_lockstep_command)
 bench_command.add_command(bench_cycles_command)
 bench_command.add_command(bench_sim_command)
+bench_command.add_command(bench_rtl_command)

@@ -91,6 +91,10 @@ class CompiledChip:
         """Whether tiles at rest are left out (as they are unless said otherwise): for checking that it is the same."""
         self._call["skip"](self._chip, skip)
 
+    def let_pass(self, cycles: int) -> None:
+        """Lets clock cycles pass; words move meanwhile."""
+        self._call["wait"](self._chip, cycles)
+
     def trace(self, path: Path, tiles: Sequence[tuple[int, int]], cycles: range) -> None:
         """Writes waves (FST) of ``tiles`` (y, x), (0, 0) the host tile, in these cycles; the chip must be built with
         ``waves``.
@@ -123,8 +127,8 @@ class CompiledChip:
         return int.from_bytes(bytes(self._word), "little")
 
     async def wait(self, cycles: int) -> None:
-        """Lets clock cycles pass; words move meanwhile."""
-        self._call["wait"](self._chip, cycles)
+        """As :meth:`let_pass`."""
+        self.let_pass(cycles)
 
 
 def run_compiled(chip: CompiledChip, image: ProgramImage, job: Callable[[ChipDriver], Awaitable[Result]]) -> Result:
