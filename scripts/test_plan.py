@@ -31,7 +31,7 @@ from sdann.errors import FileFormatError, SdannError
 
 ROOT = Path(__file__).resolve().parents[1]
 PLAN = ROOT / "tests" / "plan.toml"
-PAGES = ("chip.md", "numerics.md", "mapper.md", "verification.md")
+PAGES = ("chip.md", "numerics.md", "mapper.md", "simulation.md", "verification.md")
 """Documents whose sections are features."""
 
 

@@ -125,3 +125,23 @@ def test_a_fault_in_the_program_is_reported_as_by_the_other_simulators(small, bu
 def test_one_library_serves_and_is_not_built_twice(small, build_dir):
     assert build_library(small.config, build_dir=build_dir) == build_library(small.config, build_dir=build_dir)
     assert build_library(small.config, build_dir=build_dir).is_file()
+
+
+@pytest.mark.long
+def test_waves_of_some_tiles_in_some_cycles(small, build_dir, tmp_path):
+    path = tmp_path / "waves.fst"
+    with CompiledChip(small.config, build_dir=build_dir, waves=True) as chip:
+        chip.trace(path, [(0, 0), (1, 1)], range(200, 400))
+        result = run_compiled(chip, small.image, lambda driver: stream(driver, small.samples))
+        chip.end_trace()
+    same(result, simulate(small.image, small.samples, simulator="compiled", mode="stream", build_dir=build_dir))
+    assert path.stat().st_size > 10_000
+    assert path.read_bytes()[0] == 0  # FST's header block
+
+
+def test_waves_need_a_chip_that_writes_them(small, build_dir, tmp_path):
+    with (
+        CompiledChip(small.config, build_dir=build_dir) as chip,
+        pytest.raises(ValueError, match="waves=True"),
+    ):
+        chip.trace(tmp_path / "waves.fst", [(0, 0)], range(10))
