@@ -94,7 +94,7 @@ def build_library(
             run(
                 [
                     verilator, "--cc", "--build", "--build-jobs", str(BUILD_JOBS), "--verilate-jobs", "1",
-                    *VERILATOR_OPTIONS, *(["--trace-fst"] if waves else []), "--output-split", "20000",
+                    *VERILATOR_OPTIONS, *(["--trace-vcd"] if waves else []), "--output-split", "20000",
                     "-CFLAGS", " ".join(FLAGS), "--top-module", name, "--Mdir", name, f"{name}.vlt", f"{name}.v",
                 ],
                 f"compiling {name}",
@@ -107,7 +107,7 @@ def build_library(
                 f"-I{include / 'vltstd'}", *(f"-I{name}" for name in names),
                 *(str(source) for source in SOURCES if source.suffix == ".cpp"),
                 *(f"{name}/libV{name}.a" for name in names), f"{TILE_MODULE}/libverilated.a", "-o", "chip.so",
-                "-pthread", *(["-lz"] if waves else []),
+                "-pthread",
             ],
             "linking the chip",
         )  # fmt: skip

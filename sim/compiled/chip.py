@@ -96,7 +96,7 @@ class CompiledChip:
         self._call["wait"](self._chip, cycles)
 
     def trace(self, path: Path, tiles: Sequence[tuple[int, int]], cycles: range) -> None:
-        """Writes waves (FST) of ``tiles`` (y, x), (0, 0) the host tile, in these cycles; the chip must be built with
+        """Writes waves (VCD) of ``tiles`` (y, x), (0, 0) the host tile, in these cycles; the chip must be built with
         ``waves``.
         """
         if "trace" not in self._call:

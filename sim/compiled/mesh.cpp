@@ -21,7 +21,7 @@
 
 #include "ports.h"
 #ifdef SDANN_WAVES
-#include "verilated_fst_c.h"
+#include "verilated_vcd_c.h"
 #endif
 
 namespace {
@@ -146,7 +146,7 @@ public:
     // Waves of the tiles in `wanted` (by index; 0 is the host tile), in the cycles from `first` to before `end`.
     bool trace(const std::string& path, const int* wanted, int count, uint64_t first, uint64_t end) {
         context_.traceEverOn(true);
-        waves_ = std::make_unique<VerilatedFstC>();
+        waves_ = std::make_unique<VerilatedVcdC>();
         for (int n = 0; n < count; ++n) {
             const int index = wanted[n];
             if (index == 0) host_->trace(waves_.get(), 99);
@@ -320,7 +320,7 @@ private:
     std::mt19937 random_;
     uint64_t cycles_ = 0, evaluations_ = 0;
 #ifdef SDANN_WAVES
-    std::unique_ptr<VerilatedFstC> waves_;
+    std::unique_ptr<VerilatedVcdC> waves_;
     uint64_t waves_from_ = 0, waves_end_ = 0;
 #endif
 };
