@@ -42,8 +42,8 @@ def arrange(netlist: Path, top: str) -> int:
         return 0
     places: dict[str, str] = {}
     for core, blocks in zip(sorted(cores), COLUMNS, strict=False):
-        for kind, found in cores[core].items():
-            rows = _rows(found, room=4 * len(blocks))
+        for kind, own in cores[core].items():
+            rows = _rows(own, room=4 * len(blocks))
             if rows is None:
                 return 0
             for y, row in zip(ROWS[kind], rows, strict=True):
