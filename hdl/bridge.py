@@ -165,7 +165,7 @@ class HostBridge(wiring.Component):
                 with m.Case(HostOp.FLIT):
                     with m.If(sound):
                         m.d.comb += [
-                            offer.eq(may_flit & (~is_read | (nothing_due & (returns.free >= most_chunks)))),
+                            offer.eq(may_flit & (~is_read | (nothing_due & returns.roomy))),
                             done.eq(transfer),
                         ]
                     with m.Elif(may_flit):

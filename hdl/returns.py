@@ -8,6 +8,7 @@ from amaranth.lib.wiring import In, Out
 from .config import ChipConfig, bits_for
 from .flit import Flit, FlitKind, payload_layouts
 from .host import HostOut, HostTag, RegisterPayload, host_out_bits
+from .program import Memory, chunks_of
 
 __all__ = ["ReturnPath"]
 
@@ -31,6 +32,8 @@ class ReturnPath(wiring.Component):
         window, not to the host.
     missing, free : counts
         Flits that are due; unreserved entries of the queue.
+    roomy : bit
+        While nothing is due: any memory's word would find room in the queue.
     forget : bit
         Nothing is due any more, and the queue is emptied; a word that is offered already stays.
     draining : bit
@@ -54,6 +57,7 @@ class ReturnPath(wiring.Component):
             "expect_window": In(1),
             "missing": Out(count),
             "free": Out(count),
+            "roomy": Out(1),
             "forget": In(1),
             "draining": In(1),
             "lost": Out(1),
@@ -91,6 +95,7 @@ class ReturnPath(wiring.Component):
             queue.w_data.eq(Cat(flit.payload.payload.readout, last)),
             queue.w_en.eq(arrived & ~to_window),
             self.free.eq(config.readout_depth - queue.level - missing),
+            self.roomy.eq(queue.level <= config.readout_depth - max(chunks_of(config, memory) for memory in Memory)),
         ]
         with m.If(self.forget):
             m.d.sync += [missing.eq(0), to_window.eq(0)]

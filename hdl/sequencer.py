@@ -192,13 +192,19 @@ class Sequencer(wiring.Component):
             stage_mask.eq((Const(2, config.stages + 2) << stages) - 1),
             valid_next.eq(Cat(sample_in, valid) & stage_mask),
         ]
-        last_valid = valid.bit_select(stages, 1)
         # Of the next window, as far as it is known long before: whether the last stage will have a sample, or any will.
         reads_next, more = Signal(), Signal()
         m.d.sync += [
             reads_next.eq(Cat(0, valid).bit_select(stages, 1)), more.eq((valid & (stage_mask >> 1)).any()),
         ]  # fmt: skip
         step = Signal(range(config.time_steps + 1))
+        # What a barrier or a window asks is known before it does. A read-out has arrived before its core is idle; what
+        # is asked for after a pause has, too, and until the next window nothing else is, so that room does not shrink.
+        unread, roomy = Signal(), Signal()
+        m.d.sync += [
+            unread.eq((step == 0) & valid.bit_select(stages, 1) & (self.readout_missing != 0)),
+            roomy.eq(self.readout_free >= readout_flits),
+        ]
 
         def issue(op, **fields):
             return [
@@ -270,7 +276,7 @@ class Sequencer(wiring.Component):
                 with m.Elif(self.refusal != ErrorCode.NONE):
                     m.d.sync += fail(self.refusal)
                     m.d.sync += phase.eq(Phase.STOPPED)
-                with m.Elif(~reads_next | (self.readout_free >= readout_flits)):
+                with m.Elif(~reads_next | roomy):
                     m.d.comb += self.reserve.eq(reads_next)
                     m.d.sync += [
                         valid.eq(valid_next),
@@ -292,7 +298,7 @@ class Sequencer(wiring.Component):
                     m.d.sync += taking.eq(0)
                 with m.If(reached):
                     m.d.sync += barriers.eq(barriers + 1)
-                    with m.If((step == 0) & last_valid & (self.readout_missing != 0)):
+                    with m.If(unread):
                         m.d.sync += fail(ErrorCode.READOUT)
                         m.d.sync += phase.eq(Phase.STOPPED)
                     with m.Elif(

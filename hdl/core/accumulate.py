@@ -82,17 +82,17 @@ class Accumulator(wiring.Component):
         visits, groups, columns, rows = (
             Signal.like(job[name], name=f"{name}_left") for name in ("visits", "groups", "columns", "rows")
         )
-        last_visit, last_group, last_column, last_row = (
-            Signal(name=f"last_{name}") for name in ("visit", "group", "column", "row")
-        )
+        last_visit, last_group, last_column = (Signal(name=f"last_{name}") for name in ("visit", "group", "column"))
         no_group, no_column, no_row = Signal(), Signal(), Signal()
+        flags = last_visit, no_group, no_column, no_row
+        # All four, or no job: known a cycle before it counts, for the whole pipeline before this block waits for it.
+        done = Signal(init=1)
         block_step, neuron_step = Signal.like(block), Signal.like(neuron)
         lowest, highest, between = lowest_and_highest(m, rest)
         m.d.comb += [
             last_group.eq(last_visit & no_group),
             last_column.eq(last_visit & no_group & no_column),
-            last_row.eq(last_visit & no_group & no_column & no_row),
-            self.i.ready.eq(~active | last_row),
+            self.i.ready.eq(done),
             self.working.eq(active),
         ]
         with m.If(last_column):
@@ -105,24 +105,34 @@ class Accumulator(wiring.Component):
             block.eq(block + block_step), neuron.eq(neuron + neuron_step),
             rest.eq(Mux(last_visit, job.mask, between if two else rest & ~lowest)), rows.eq(rows - last_column),
         ]  # fmt: skip
-        with m.If(last_column & (rows == 1)):
-            m.d.sync += no_row.eq(1)
+        after = [Signal.like(flag, name=f"{flag.name}_after") for flag in flags]  # of the job under way
+        m.d.comb += [
+            *(following.eq(flag) for following, flag in zip(after, flags, strict=True)),
+            after[3].eq(no_row | (last_column & (rows == 1))),
+        ]
         # The counters of the loops, and whether they are zero, which is known a cycle before it counts.
         for left, none, counts, last, again in (
-            (visits, last_visit, 1, last_visit, job.visits), (groups, no_group, last_visit, last_group, job.groups),
-            (columns, no_column, last_group, last_column, job.columns),
+            (visits, after[0], 1, last_visit, job.visits), (groups, after[1], last_visit, last_group, job.groups),
+            (columns, after[2], last_group, last_column, job.columns),
         ):  # fmt: skip
             with m.If(last):
-                m.d.sync += [left.eq(again), none.eq(again == 0)]
+                m.d.sync += left.eq(again)
+                m.d.comb += none.eq(again == 0)
             with m.Elif(counts):
-                m.d.sync += [left.eq(left - 1), none.eq(left == 1)]
-        with m.If(self.i.ready):
+                m.d.sync += left.eq(left - 1)
+                m.d.comb += none.eq(left == 1)
+        m.d.sync += [
+            *(flag.eq(following) for following, flag in zip(after, flags, strict=True)),
+            done.eq(Cat(after).all()),
+        ]
+        with m.If(done):
             new = self.i.payload
+            single = [new[name] == 0 for name in ("visits", "groups", "columns", "rows")]
             m.d.sync += [
                 active.eq(self.i.valid), job.eq(new), block.eq(new.block), neuron.eq(new.neuron), rest.eq(new.mask),
                 visits.eq(new.visits), groups.eq(new.groups), columns.eq(new.columns), rows.eq(new.rows),
-                last_visit.eq(new.visits == 0), no_group.eq(new.groups == 0), no_column.eq(new.columns == 0),
-                no_row.eq(new.rows == 0),
+                *(flag.eq(one) for one, flag in zip(single, flags, strict=True)),
+                done.eq(~self.i.valid | Cat(single).all()),
             ]  # fmt: skip
 
         # What of a visit travels to the addition. Stage 1: weight word of bit 0, bits. Stage 2: weight addresses.
@@ -135,7 +145,7 @@ class Accumulator(wiring.Component):
         stage = [Signal(visit, name=f"stage_{n}") for n in range(last + 3)]
         m.d.comb += [
             stage[0].valid.eq(active), stage[0].neuron.eq(neuron), stage[0].negate.eq(active & job.signed & self.first),
-            stage[0].shift.eq(job.shift), stage[0].pair.eq(active & pair),
+            stage[0].shift.eq(Mux(active, job.shift, 0)), stage[0].pair.eq(active & pair),
             stage[0].enable.eq(Mux(job.depthwise, job.mask, (1 << lanes) - 1) & active.replicate(lanes)),
         ]  # fmt: skip
         m.d.sync += [stage[n + 1].eq(stage[n]) for n in range(last + 2)]
@@ -186,8 +196,8 @@ class Accumulator(wiring.Component):
         ]  # fmt: skip
         m.d.comb += [
             self.write_en.eq(stage[last].valid), self.write_address.eq(stage[last].neuron),
-            self.busy.eq(Cat(s.valid for s in stage).any()),
         ]  # fmt: skip
+        m.d.sync += self.busy.eq(Mux(done, self.i.valid, active) | Cat(s.valid for s in stage[:-1]).any())
         return m
 
     def _meets(self, visit, earlier):

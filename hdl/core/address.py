@@ -139,18 +139,14 @@ class AddressSetup(wiring.Component):
         core, edge = self.core, self.edge
 
         # Stages: 1 edge read, 2 place, 3 first offsets, 4 products, 5 more products, 6 the job. A stage moves if the
-        # next one does.
+        # next one does. It then loads even what is not valid: that is known later, and these registers are many.
         count = 6
         valid = [Signal(name=f"valid_{n}") for n in range(count + 1)]  # valid[0] is the input
         ready = [Signal(name=f"ready_{n}") for n in range(count + 1)]  # ready[n]: stage n may load
-        go = [Signal(name=f"go_{n}") for n in range(count + 1)]  # stage n loads something
         keep = [Signal(name=f"keep_{n}", init=1) for n in range(count + 1)]  # what leaves stage n continues to n + 1
         m.d.comb += [valid[0].eq(self.i.valid), self.i.ready.eq(ready[1])]
         for n in range(1, count + 1):
-            m.d.comb += [
-                ready[n].eq(self.o.ready | ~Cat(valid[n:]).all()),
-                go[n].eq(valid[n - 1] & ready[n] & keep[n - 1]),
-            ]
+            m.d.comb += ready[n].eq(self.o.ready | ~Cat(valid[n:]).all())
             with m.If(ready[n]):
                 m.d.sync += valid[n].eq(valid[n - 1] & keep[n - 1])
         m.d.comb += self.busy.eq(Cat(valid[1:]).any())
@@ -169,7 +165,7 @@ class AddressSetup(wiring.Component):
         spike = Signal(self._spike)
         exists = Signal()
         m.d.comb += [self.edge_address.eq(self.i.payload.edge), self.edge_en.eq(ready[1])]
-        with m.If(go[1]):
+        with m.If(ready[1]):
             m.d.sync += [spike.eq(self.i.payload), exists.eq(self.i.payload.edge < config.edges)]
 
         # 2: acceptance, place relative to the region.
@@ -186,8 +182,8 @@ class AddressSetup(wiring.Component):
         ]
         y = _Axis(m, "y", side, edge.y_offset.shape(), height_top)
         x = _Axis(m, "x", side, edge.x_offset.shape(), width_top)
-        m.d.sync += taken.eq(go[2])
-        with m.If(go[2]):
+        m.d.sync += taken.eq(valid[1] & ready[2] & keep[1])
+        with m.If(ready[2]):
             y.place(m, spike.y, edge.y_offset, edge.kernel_h, edge.stride_log2)
             x.place(m, spike.x, edge.x_offset, edge.kernel_w, edge.stride_log2)
             m.d.sync += [bundle2.edge.eq(edge), bundle2.mask.eq(spike.mask), bundle2.g.eq(g)]
@@ -199,7 +195,7 @@ class AddressSetup(wiring.Component):
             keep[2].eq(bundle2.mask.any() & (core.height != 0) & (core.width != 0) & (core.groups != 0)),
         ]
         bits3 = Signal(bits_for(config.lanes))
-        with m.If(go[3]):
+        with m.If(ready[3]):
             y.begin(m)
             x.begin(m)
             m.d.sync += [bundle3.eq(bundle2), bits3.eq(bits)]
@@ -220,8 +216,8 @@ class AddressSetup(wiring.Component):
             (by_g, g3, Mux(edge3.depthwise, 1, edge3.stride_g)), (by_ky, y.first, edge3.stride_y),
             (by_kx, x.first, core.groups), (by_row, y.row, neuron_row), (by_column, x.row, core.groups),
         ):  # fmt: skip
-            registered_product(m, platform, found, a, b, enable=go[4], line=1)
-        with m.If(go[4]):
+            registered_product(m, platform, found, a, b, enable=ready[4], line=1)
+        with m.If(ready[4]):
             m.d.sync += [
                 own_group.eq(Mux(edge3.depthwise, g3, 0)), top.eq(Mux(edge3.depthwise, 0, group_top)),
                 stride_y.eq(edge3.stride_y << edge3.stride_log2), stride_x.eq(core.groups << edge3.stride_log2),
@@ -237,9 +233,9 @@ class AddressSetup(wiring.Component):
         # 5: what the last column is from the first one, in blocks and neuron words.
         across, words_across = Signal(wb, name="across"), Signal(nb, name="words_across")
         down, words_down = Signal(wb), Signal(nb)
-        registered_product(m, platform, across, job4.columns, stride_x, enable=go[5], line=2)
-        registered_product(m, platform, words_across, job4.columns, core.groups, enable=go[5], line=2)
-        with m.If(go[5]):
+        registered_product(m, platform, across, job4.columns, stride_x, enable=ready[5], line=2)
+        registered_product(m, platform, words_across, job4.columns, core.groups, enable=ready[5], line=2)
+        with m.If(ready[5]):
             m.d.sync += [
                 job5.eq(job4), job5.reach.eq(popcount(existing)), job5.groups.eq(top),
                 job5.block.eq(by_g + by_ky + by_kx),
@@ -249,7 +245,7 @@ class AddressSetup(wiring.Component):
             ]  # fmt: skip
 
         # 6: the job.
-        with m.If(go[6]):
+        with m.If(ready[6]):
             m.d.sync += [
                 job.eq(job5), job.block_row.eq(down - across), job.neuron_row.eq(words_across - words_down),
             ]  # fmt: skip

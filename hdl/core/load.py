@@ -21,7 +21,8 @@ class Loader(wiring.Component):
     i : stream of "memory" payloads
         Of WRITE flits.
     en, mem, address : one write, for one cycle
-        Of the word that :meth:`word` gives. Only for a writable memory and an existing address.
+        Of the word that :meth:`word` gives. Only for a writable memory and an existing address. :meth:`writes` is what
+        ``en`` and ``mem`` say together.
     rejected : bit
         One cycle per flit for another memory or address, or out of turn: such a one is not written, and the word that
         had been begun is forgotten.
@@ -32,6 +33,7 @@ class Loader(wiring.Component):
         self._memory = payload_layouts(config)["memory"]
         self._writable = [memory for memory in WRITABLE if memory is not Memory.PARTIAL or config.parts > 1]
         self._chunks = Signal(max(chunks_of(config, memory) for memory in self._writable) * config.data_bits)
+        self._writes = {memory: Signal(name=f"writes_{memory.name.lower()}") for memory in self._writable}
         super().__init__({
             "i": In(stream.Signature(self._memory, always_ready=True)),
             "en": Out(1),
@@ -44,6 +46,10 @@ class Loader(wiring.Component):
         """The collected word as one of ``memory``."""
         bits = chunks_of(self.config, memory) * self.config.data_bits
         return self._chunks[len(self._chunks) - bits :][: memory_layouts(self.config)[memory].size]
+
+    def writes(self, memory: Memory) -> Value:
+        """Whether the word is one of ``memory`` and complete: a register, for a memory's ports are far away."""
+        return self._writes[memory]
 
     def elaborate(self, platform) -> Module:
         m = Module()
@@ -64,7 +70,11 @@ class Loader(wiring.Component):
         m.d.comb += [
             self.rejected.eq(self.i.valid & ~sound),
         ]
-        m.d.sync += self.en.eq(self.i.valid & sound & chunk.last)
+        commits = Signal()
+        m.d.comb += commits.eq(self.i.valid & sound & chunk.last)
+        m.d.sync += [
+            self.en.eq(commits), *(write.eq(commits & (chunk.mem == memory)) for memory, write in self._writes.items()),
+        ]  # fmt: skip
         with m.If(self.i.valid):
             # All but `due` may take what is not sound, which is known late: the next chunk begins a word then.
             m.d.sync += [

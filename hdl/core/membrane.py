@@ -116,7 +116,8 @@ class MembranePass(wiring.Component):
         subwords, vb, sb = config.requant_subwords, membrane_address_bits(config), sub_bits(config)
 
         # Walk: the neurons' sub-words, or in CLEAR every address of the memories; and the constants' address.
-        walking, kind, from_zero = Signal(), Signal(Pass), Signal()
+        walking, walks_on, kind, from_zero = Signal(), Signal(), Signal(Pass), Signal()
+        m.d.sync += walking.eq(walks_on)
         at = Signal(max(vb, act_bits(config)))
         left, group = Signal.like(core.words), Signal(bits_for(config.group_words))
         constants = Signal.like(self.requant_address)
@@ -126,13 +127,14 @@ class MembranePass(wiring.Component):
             last.eq(Mux(kind == Pass.CLEAR, at.all(), last_sub & (left == 1))),
         ]  # fmt: skip
         with m.If(self.start & ~self.busy):
+            m.d.comb += walks_on.eq((self.kind == Pass.CLEAR) | (core.words != 0))
             m.d.sync += [
                 kind.eq(self.kind), from_zero.eq(self.from_zero),
-                walking.eq((self.kind == Pass.CLEAR) | (core.words != 0)), at.eq(0),
-                left.eq(core.words), group.eq(core.groups), constants.eq(0),
+                at.eq(0), left.eq(core.words), group.eq(core.groups), constants.eq(0),
             ]  # fmt: skip
         with m.Elif(walking):
-            m.d.sync += [walking.eq(~last), at.eq(at + 1), constants.eq(constants + 1)]
+            m.d.comb += walks_on.eq(~last)
+            m.d.sync += [at.eq(at + 1), constants.eq(constants + 1)]
             with m.If(last_sub):
                 m.d.sync += [left.eq(left - 1), group.eq(group - 1)]
                 with m.If(group <= 1):
@@ -145,7 +147,7 @@ class MembranePass(wiring.Component):
         stage = [Signal(place, name=f"stage_{n}") for n in range(VALUE_AT + 3)]
         m.d.comb += [stage[0].valid.eq(walking & (kind != Pass.CLEAR)), stage[0].at.eq(at)]
         m.d.sync += [b.eq(a) for a, b in pairwise(stage)]
-        m.d.comb += self.busy.eq(walking | Cat(s.valid for s in stage).any())
+        m.d.sync += self.busy.eq(walks_on | Cat(s.valid for s in stage[:-1]).any())  # in the cycle to come
         integrating = kind == Pass.INTEGRATE
         addend_read, membrane_out, value_out = stage[ADDEND_AT + 1], stage[MEMBRANE_AT + 2], stage[VALUE_AT + 2]
         m.d.comb += self.address.eq(Mux(integrating, addend_read.at, stage[1].at))

@@ -72,18 +72,18 @@ def _connect_writes(m, config, storage, accumulator, membrane, pool, ring, loade
             continue
         name = memory.name.lower()
         m.d.comb += [
-            getattr(storage, f"{name}_write_en").eq(loader.en & (loader.mem == memory)),
+            getattr(storage, f"{name}_write_en").eq(loader.writes(memory)),
             getattr(storage, f"{name}_write").eq(loader.word(memory)),
         ]
         if memory is not Memory.CORE:
             m.d.comb += getattr(storage, f"{name}_write_address").eq(loader.address)
     if config.parts > 1:
         m.d.comb += [
-            membrane.add_read.eq(loader.en & (loader.mem == Memory.PARTIAL)), membrane.add_address.eq(loader.address),
+            membrane.add_read.eq(loader.writes(Memory.PARTIAL)), membrane.add_address.eq(loader.address),
         ]  # fmt: skip
         m.d.sync += [membrane.add.eq(membrane.add_read), membrane.part.eq(loader.word(Memory.PARTIAL))]
     subwords = config.requant_subwords
-    with m.If(loader.en & (loader.mem == Memory.ACT)):
+    with m.If(loader.writes(Memory.ACT)):
         m.d.comb += [
             storage.act_write_en.eq((1 << subwords) - 1), storage.act_write_address.eq(ring.back + loader.address),
         ]  # fmt: skip

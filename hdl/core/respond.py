@@ -5,7 +5,7 @@ from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -24,6 +24,9 @@ __all__ = ["Responder", "Task"]
 
 BY_PARTS = (Memory.ISUM, Memory.MEMBRANE)
 """Memories whose words are read by sub-words, each of which begins with a chunk."""
+
+BULK = (Memory.ACT, Memory.MEMBRANE)
+"""Memories of which one word after the other is sent."""
 
 
 class Task(enum.Enum, shape=2):  # type: ignore[call-arg]
@@ -234,15 +237,19 @@ class Responder(wiring.Component):
                         m.d.sync += late.eq(chosen)
                     m.d.comb += cut.eq(Mux(late, piece_of_word, 0))
                     continue
-                # The register's reset selects: no logic, where else there is a table for two bits.
-                with m.If(go & ~chosen):
+                # The register's reset selects: no logic, where else there is a table for two bits. Of an answer, one
+                # chunk is under way and waits further on, so only what a read-out or PARTIAL takes has to wait here.
+                moves = go if memory in BULK else Const(1)
+                with m.If(moves & ~chosen):
                     m.d.sync += cut.eq(0)
-                with m.Elif(go):
+                with m.Elif(moves):
                     m.d.sync += cut.eq(piece_of_word)
         with m.If(go):
             m.d.sync += [
                 select.eq(decoded(piece, len(select))),
-                self.isum_select.eq((self.port & (mem == Memory.ISUM)) << self.sub), part.eq(reduce(or_, cuts)),
+                # I is read for answers only, so this is `port`, without the flit that waits.
+                self.isum_select.eq((active & empty & self.grant & (mem == Memory.ISUM)) << self.sub),
+                part.eq(reduce(or_, cuts)),
             ]  # fmt: skip
 
         # The flit.

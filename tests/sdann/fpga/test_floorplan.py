@@ -1,11 +1,11 @@
-"""A core's multipliers and block RAMs lie in a row of their own, lanes at the sides."""
+"""A core's multipliers and block RAMs lie in a third of the columns, lanes around their sums."""
 
 import json
 import re
 
 import pytest
 
-from sdann.fpga.floorplan import ROWS, SITES, arrange
+from sdann.fpga.floorplan import COLUMNS, ROWS, arrange
 
 TILES = ("chip.row_0.tile_1", "chip.rows.rows[0].row.tile_0", "chip.rows.rows[0].row.tile_1")
 
@@ -38,42 +38,52 @@ def places(path) -> dict[str, tuple[int, int, str]]:
     return found
 
 
-def test_every_core_has_its_rows(tmp_path):
+def test_every_core_has_its_columns(tmp_path):
     path = netlist(tmp_path)
     assert arrange(path, "top") == 3 * (48 + 26)
     found = places(path)
     assert len(set(found.values())) == len(found) == 3 * (48 + 26)
-    for tile, (multipliers, rams) in zip(TILES, ROWS, strict=True):
-        rows = {y for name, (_, y, site) in found.items() if name.startswith(tile) and site.startswith("MULT")}
-        assert rows == {multipliers}
-        assert {y for name, (_, y, s) in found.items() if name.startswith(tile) and s.startswith("EBR")} == {rams}
+    for tile, blocks in zip(TILES, COLUMNS, strict=True):
+        own = [(x, y, site) for name, (x, y, site) in found.items() if name.startswith(tile)]
+        assert all(blocks[0] <= x < blocks[-1] + 9 for x, _, _ in own)
+        assert {y for _, y, site in own if site.startswith("MULT")} == set(ROWS["multiplier"])
+        assert {y for _, y, site in own if site.startswith("EBR")} == set(ROWS["ram"])
     assert "serial.queue.storage.0.0" not in found and f"{TILES[0]}.neurons.table" not in found
 
 
-def test_lanes_lie_in_order_around_what_they_share(tmp_path):
+def test_lanes_lie_in_order_around_their_sums(tmp_path):
     path = netlist(tmp_path)
     arrange(path, "top")
-    at = {name.removeprefix(f"{TILES[1]}.neurons."): x for name, (x, _, _) in places(path).items() if TILES[1] in name}
+    at = {n.removeprefix(f"{TILES[1]}.neurons."): (x, y) for n, (x, y, _) in places(path).items() if TILES[1] in n}
     terms = [at[f"accumulator.term_{n}_multiplier"] for n in range(16)]
-    assert terms == sorted(terms)
-    assert all(abs(at[f"accumulator.pair_{n}_multiplier"] - x) <= 4 for n, x in enumerate(terms))
-    shared = [x for name, x in at.items() if name.startswith(("setup", "storage.membrane"))]
-    assert terms[7] < min(shared) and max(shared) < terms[8]
+    assert terms == sorted(terms, key=lambda place: (place[1], place[0]))
+    assert [y for _, y in terms] == [ROWS["multiplier"][0]] * 8 + [ROWS["multiplier"][1]] * 8
+    for n, (x, y) in enumerate(terms):
+        pair_x, pair_y = at[f"accumulator.pair_{n}_multiplier"]
+        assert abs(pair_x - x) <= 4 and pair_y == y
     for memory, count in (("weight", 15), ("isum", 8)):
-        rams = [at[f"storage.{memory}.ram.words.0.{n}"] for n in range(count)]
-        assert rams == sorted(rams)
-        assert all(abs(x - terms[int((n + 0.5) / count * 16)]) < 20 for n, x in enumerate(rams))
+        for n in range(count):
+            x, y = at[f"storage.{memory}.ram.words.0.{n}"]
+            term_x, term_y = terms[int((n + 0.5) / count * 16)]
+            assert abs(x - term_x) < 12 and abs(y - term_y) == 12
+    assert {y for name, (_, y) in at.items() if name.startswith("setup")} == {ROWS["multiplier"][2]}
 
 
 @pytest.mark.parametrize(
-    "other", [{"tiles": (*TILES, "chip.row_0.tile_2")}, {"lanes": 32, "others": 0}, {"others": SITES - 31}]
+    "other", [{"tiles": (*TILES, "chip.row_0.tile_2")}, {"lanes": 32, "others": 0}, {"others": 17}]
 )
 def test_what_does_not_fit_is_left_to_the_placer(tmp_path, other):
     path = netlist(tmp_path, **other)
     assert arrange(path, "top") == 0 and not places(path)
 
 
-def test_fewer_cores_use_fewer_rows(tmp_path):
+def test_fewer_cores_use_fewer_columns(tmp_path):
     path = netlist(tmp_path, tiles=TILES[:1])
     assert arrange(path, "top") == 48 + 26
-    assert {y for _, y, _ in places(path).values()} == set(ROWS[0])
+    assert max(x for x, _, _ in places(path).values()) < COLUMNS[0][-1] + 9
+
+
+def test_a_full_row_gives_to_one_with_room(tmp_path):
+    path = netlist(tmp_path, lanes=4, others=40)
+    assert arrange(path, "top") == 3 * (48 + 26)
+    assert len(set(places(path).values())) == 3 * (48 + 26)
