@@ -14,6 +14,7 @@ from hdl.host import Command
 from hdl.program import Readout
 from sdann.graph import IntArray
 from sdann.mapper.image import Coordinate, ProgramImage
+from sdann.mapper.samples import Inputs, inputs_by_name
 from sdann.tile_model import TileModel, TileResult
 
 from .core import Inlet, Spiking, chunks, emission, sample_words
@@ -50,8 +51,10 @@ class _Recorder:
         return self.counts.get(window, {}).get(core, {})
 
 
-def predict(image: ProgramImage, samples: IntArray, *, queues: bool = True) -> tuple[CycleReport, TileResult]:
+def predict(image: ProgramImage, samples: Inputs, *, queues: bool = True) -> tuple[CycleReport, TileResult]:
     """Cycles of ``image`` with samples [N, C, H, W] sent back to back, and what the tile model says of them.
+
+    ``samples``: by name where the program has several sources.
 
     For a host that never stalls, and a chip that was reset before the program was loaded. ``queues=False`` leaves out
     that flits wait for each other in the network, which is several times faster on a large mesh; BUSY is exact all the
@@ -61,10 +64,11 @@ def predict(image: ProgramImage, samples: IntArray, *, queues: bool = True) -> t
     program = Program(image)
     recorder = _Recorder(program)
     result = TileModel(image).run(samples, observer=recorder)
-    run = _Run(program, recorder, len(samples), run_traffic if queues else run_free)
-    phases = [phase for window in range(len(samples) + run.stages) for phase in run.window(window)]
+    count = len(next(iter(inputs_by_name(image, samples).values())))
+    run = _Run(program, recorder, count, run_traffic if queues else run_free)
+    phases = [phase for window in range(count + run.stages) for phase in run.window(window)]
     report = CycleReport(
-        cores=tuple(program.cores), layers=tuple(image.cores[at].layer for at in program.cores), samples=len(samples),
+        cores=tuple(program.cores), layers=tuple(image.cores[at].layer for at in program.cores), samples=count,
         stages=run.stages, sops_per_cycle=image.config.lanes * image.config.weight_ports, window_start=WINDOW_START,
         phases=tuple(phases), late=run.late,
     )  # fmt: skip

@@ -13,7 +13,7 @@ from sdann.graph import FanIn, Layer, QuantizedNetwork
 from sdann.mapper.geometry import Span, groups_of, pooled_neurons, split_evenly, weight_words_of
 from sdann.mapper.limits import need_at_most
 from sdann.mapper.manifest import RegionEntry
-from sdann.mapper.work import Floats, Spikes, layer_work
+from sdann.mapper.work import Floats, Spikes, layer_visits
 
 __all__ = ["ROUTES_OF_A_SOURCE", "Grid", "Piece", "layer_grids", "split_fan_in"]
 
@@ -228,12 +228,12 @@ class _Cutter:
                 self.consider(channels, parts, tables, down, across, height, size)
 
     def integrals(self, channels: Sequence[Span], parts: Sequence[Sequence[FanIn]]) -> Floats:
-        """Summed work [parts * channel tiles, rows + 1, columns + 1] of the neurons; of a source, summed bundles."""
+        """Summed visits [parts * channel tiles, rows + 1, columns + 1] of the neurons; of a source, summed bundles."""
         lanes, tables = self.config.lanes, []
         layer = self.layer
         for part in parts if layer is not None else [()]:
             work = self.spikes.bundles[self.name] if layer is None else (
-                layer_work(self.network, layer, self.spikes, part)
+                layer_visits(self.network, layer, self.spikes, part, self.config.weight_ports)
             )  # fmt: skip
             for first, count in channels:
                 own = work[first // lanes : groups_of(first + count, lanes)].sum(axis=0)
@@ -286,7 +286,7 @@ class _Cutter:
     def load(
         self, rows: Sequence[Span], columns: Sequence[Span], channels: Sequence[Span], tables: Floats
     ) -> float:  # fmt: skip
-        """Cycles per window of the busiest core: its visits at full masks, and its passes over the neuron words.
+        """Cycles per window of the busiest core: its visits, its passes over the neuron words, and its pooling.
 
         Of what the host sends, where nothing is computed: the scan of its words in every step, and their emission.
         """
@@ -304,8 +304,10 @@ class _Cutter:
         words = groups[:, None, None] * y[:, 1][:, None] * x[:, 1]
         if self.layer is None:
             return float((ROUTES_OF_A_SOURCE * work + self.network.time_steps * words).max())
-        passes = (self.network.time_steps + 1) * config.requant_subwords
-        cycles = work / (config.lanes * config.weight_ports) + passes * words
+        cycles = work + (self.network.time_steps + 1) * config.requant_subwords * words
+        if self.pool is not None:
+            pooled = np.array([count for _, count in rows])[:, None] * np.array([count for _, count in columns])
+            cycles = cycles + self.pool.kernel**2 * config.requant_subwords * groups[:, None, None] * pooled
         return float(cycles.max())
 
     def received(self, rows: Sequence[Span], columns: Sequence[Span], tiles: int) -> int:

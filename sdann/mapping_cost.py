@@ -1,0 +1,57 @@
+"""What a mapping costs in cycles: how even its cores' work is, and its windows beside what the work could take at least."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from .cycles import Bounds, CycleReport, LayerBounds, WindowShares, bounds_of, layer_bounds, predict, shares_of
+from .graph import IntArray
+from .mapper.build import NetworkMap
+from .mapper.image import ProgramImage
+
+__all__ = ["PassCost", "pass_cost"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class PassCost:
+    """One pass, in full windows.
+
+    ``cores``: in use; ``working``: of these, cores that do synaptic operations at all, so neither what the host sends
+    nor what only waits. ``busiest_over_mean``: SOPs of the busiest of the working cores over their mean. ``layers``:
+    those that compute.
+    """
+
+    image: ProgramImage
+    report: CycleReport
+    samples: Mapping[str, IntArray]
+    cores: int
+    working: int
+    busiest_over_mean: float
+    bounds: Bounds
+    shares: WindowShares
+    layers: list[LayerBounds]
+
+
+def pass_cost(mapped: NetworkMap, number: int, activations: Mapping[str, IntArray], windows: int) -> PassCost:
+    """Predicts ``windows`` windows of a pass in which every layer holds a sample.
+
+    ``activations``: int64 [N, C, H, W] of the input and every layer of the network, N of 1 and more; the samples are
+    repeated as often as it takes to fill the pipeline. ``windows``: 1 and more.
+    """
+    image = mapped.image(number)
+    known = dict(activations)
+    for layer in mapped.relayed.layers:  # a relay has the activations of what it repeats
+        known.setdefault(layer.name, known[layer.edges[0].source])
+    count = image.manifest.registers.STAGES + windows
+    samples = {
+        source.name: np.take(known[source.name], np.arange(count), axis=0, mode="wrap") for source in image.sources
+    }
+    report, _ = predict(image, samples)
+    sops = np.sum([phase.sops for phase in report.phases if phase.window in report.full], axis=0)
+    working = sops[sops > 0]
+    return PassCost(
+        image=image, report=report, samples=samples, cores=len(report.cores), working=len(working),
+        busiest_over_mean=float(working.max() / working.mean()) if len(working) else 1.0, bounds=bounds_of(report),
+        shares=shares_of(report), layers=layer_bounds(report),
+    )  # fmt: skip
