@@ -169,7 +169,7 @@ def _used(mapped: NetworkMap, one: MappedPass, name: str, slots: int) -> dict[st
         groups = max(groups, own)
         neurons = max(neurons, region.height * region.width * own)
         ring = max(ring, slots * outputs.height * outputs.width * own)
-        routes = max(routes, one.route_counts.get(place.tile, 0))
+        routes = max(routes, len(one.routes.get(place.tile, ())))
         if layer is not None:
             part = layer.split[place.part]
             edges = max(edges, len(part))

@@ -1,13 +1,13 @@
 """From an integer network to program images: passes, tiles, their places, routes and words."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from hdl.config import ChipConfig
 from sdann.check import check_network
 from sdann.errors import DoesNotFitError, SdannError, UnsupportedError
 from sdann.graph import INPUT, QuantizedNetwork
-from sdann.mapper.feeds import Place, network_routes
+from sdann.mapper.feeds import Place, held, network_routes
 from sdann.mapper.grids import Grid
 from sdann.mapper.hashing import network_hash
 from sdann.mapper.image import Coordinate, ProgramImage
@@ -25,7 +25,8 @@ from sdann.mapper.placement import (
 from sdann.mapper.placing import place_network
 from sdann.mapper.plan import Frame, Planner, allocate
 from sdann.mapper.relays import with_relays
-from sdann.mapper.traffic import Traffic, traffic_of
+from sdann.mapper.routing import RouteEntry
+from sdann.mapper.traffic import Traffic, emission_cycles, most_routes, traffic_of
 from sdann.mapper.work import Spikes, assumed_spikes, with_repeated
 
 __all__ = ["MappedPass", "NetworkMap", "map_network", "pass_on_tiles", "plan_network", "with_parts"]
@@ -36,6 +37,9 @@ _BUDGETS = (1.0, 0.85, 0.7, 0.5, 0.35, 0.25, 0.15, 0.1, 0.05, 0.02, 0.0)
 
 _BANDS = (1, 2, 4, 8)
 
+EMITTING = 0.5
+"""Share of a window that a core's emission may take: beyond it the cores that it feeds wait for their bundles."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class MappedPass:
@@ -43,7 +47,8 @@ class MappedPass:
 
     ``grids``: how everything on the chip is cut. ``tiles``: where the pieces lie. ``network``: with the fan-in of its
     layers split as the grids say. ``traffic``: of its spikes; ``method``: how the places were found.
-    ``route_counts``: route entries of each core. ``least``: the grids with the fewest cores.
+    ``routes``: entries of each core. ``emission``: cycles per window of the core that takes longest to emit its spikes.
+    ``least``: the grids with the fewest cores.
     """
 
     frame: Frame
@@ -52,7 +57,8 @@ class MappedPass:
     network: QuantizedNetwork
     traffic: Traffic
     method: str
-    route_counts: Mapping[Coordinate, int]
+    routes: Mapping[Coordinate, Sequence[RouteEntry]]
+    emission: float
     least: Mapping[str, Grid]
 
     @property
@@ -85,7 +91,7 @@ class NetworkMap:
         one = self.passes[number]
         return place_network(
             one.network, self.config, one.places, sources=set(one.frame.sources), extents=_partial(one),
-            pass_number=number, passes=len(self.passes), identity=network_hash(self.network),
+            pass_number=number, passes=len(self.passes), identity=network_hash(self.network), routes=one.routes,
         )  # fmt: skip
 
     def images(self) -> Iterator[ProgramImage]:
@@ -141,7 +147,7 @@ def _placed(
     config: ChipConfig,
     spikes: Spikes,
 ) -> MappedPass:
-    """The placement with the least traffic of those that are tried."""
+    """The placement with the least traffic of those that are tried; before that, one whose emission is fast enough."""
     split = with_parts(network, grids, frame)
     blocks = [
         Block(name, grid.cores, grid.inner, grid.centres(*network.shape_of(name)[1:])) for name, grid in grids.items()
@@ -152,6 +158,12 @@ def _placed(
         "rows": row_placement(blocks, config),
         **{f"local {bands}": local_placement(blocks, config, bands) for bands in _BANDS if bands <= config.rows},
     }
+    window = max(grid.load for grid in grids.values())
+
+    def rank(one: MappedPass) -> tuple[float, float]:
+        """Where emission does not hold up the chip, the hops."""
+        return max(one.emission, EMITTING * window), one.traffic.hops
+
     best: MappedPass | None = None
     refusal: DoesNotFitError | None = None
     for method, tiles in candidates.items():
@@ -163,7 +175,7 @@ def _placed(
         except DoesNotFitError as error:
             refusal = refusal or error
             continue
-        if best is None or found.traffic.hops < best.traffic.hops:
+        if best is None or rank(found) < rank(best):
             best = found
     if best is None:
         assert refusal is not None
@@ -176,15 +188,29 @@ def pass_on_tiles(
     spikes: Spikes, method: str,
 ) -> MappedPass:  # fmt: skip
     """A pass on given tiles with its traffic; raises :class:`DoesNotFitError` where the routes do not suffice."""
-    routes = network_routes(network, _places(grids, tiles), set(frame.sources), config)
+    window = max(grid.load for grid in grids.values())
+
+    def wanted(name: str, held: RegionEntry) -> int | None:
+        """So many that emission leaves the cores that it feeds most of the window."""
+        return most_routes(name, held, spikes, network.time_steps, EMITTING * window)
+
+    places = _places(grids, tiles)
+    routes = network_routes(network, places, set(frame.sources), config, wanted)
     names = {tile: name for name, own in tiles.items() for tile in own}
+    emission = 0.0
+    for name, own in places.items():
+        layer = None if name in frame.sources else network.layer(name)
+        for place in own:
+            if entries := routes.get(place.tile):
+                _, region = held(network, name, layer, place)
+                emission = max(emission, emission_cycles(name, region, spikes, network.time_steps, len(entries)))
     return MappedPass(
         frame=frame,
         grids=grids,
         tiles=tiles,
         network=network,
         traffic=traffic_of(routes, names, spikes, config),
-        method=method, route_counts={tile: len(entries) for tile, entries in routes.items()}, least=grids,
+        method=method, routes=routes, emission=emission, least=grids,
     )  # fmt: skip
 
 
