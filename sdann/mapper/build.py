@@ -8,7 +8,7 @@ from sdann.check import check_network
 from sdann.errors import DoesNotFitError, SdannError, UnsupportedError
 from sdann.graph import INPUT, QuantizedNetwork
 from sdann.mapper.feeds import Place, held, network_routes
-from sdann.mapper.grids import Grid
+from sdann.mapper.grids import EMITTING, Grid
 from sdann.mapper.hashing import network_hash
 from sdann.mapper.image import Coordinate, ProgramImage
 from sdann.mapper.limits import check_limits
@@ -36,9 +36,6 @@ _BUDGETS = (1.0, 0.85, 0.7, 0.5, 0.35, 0.25, 0.15, 0.1, 0.05, 0.02, 0.0)
 
 
 _BANDS = (1, 2, 4, 8)
-
-EMITTING = 0.5
-"""Share of a window that a core's emission may take: beyond it the cores that it feeds wait for their bundles."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

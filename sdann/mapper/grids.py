@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from hdl.config import ChipConfig
+from hdl.program import Memory, chunks_of
 from sdann.errors import DoesNotFitError
 from sdann.graph import FanIn, Layer, QuantizedNetwork
 from sdann.mapper.geometry import Span, groups_of, pooled_neurons, split_evenly, weight_words_of
@@ -16,11 +17,17 @@ from sdann.mapper.limits import need_at_most
 from sdann.mapper.manifest import RegionEntry
 from sdann.mapper.work import Floats, Spikes, layer_visits
 
-__all__ = ["ROUTES_OF_A_SOURCE", "Grid", "Piece", "layer_grids", "split_fan_in"]
+__all__ = ["EMITTING", "EMIT_LEAST", "ROUTES_OF_A_SOURCE", "Grid", "Piece", "layer_grids", "split_fan_in"]
 
 
 Box = tuple[Span, Span]
 """Rows and columns of a map."""
+
+EMIT_LEAST = 1.5
+"""Cycles that a word with spikes takes to emit at least, see docs/chip.md, *Core*: with one route entry."""
+
+EMITTING = 0.5
+"""Share of a window that a core's emission may take: beyond it the cores that it feeds wait for their bundles."""
 
 SMALL_MAP = 1024
 """Positions of a map up to which its bands of rows may be cut differently: of a larger one equal cuts are even enough,
@@ -116,9 +123,9 @@ class _Cutter:
 
     def __init__(
         self, network: QuantizedNetwork, name: str, layer: Layer | None, config: ChipConfig, extent: RegionEntry,
-        slots: int, spikes: Spikes, most: int, splittable: bool,
+        slots: int, spikes: Spikes, most: int, splittable: bool, readers: int,
     ) -> None:  # fmt: skip
-        self.splittable = splittable
+        self.splittable, self.readers = splittable, readers if name in spikes.bundles else 0
         self.network, self.name, self.layer, self.config = network, name, layer, config
         self.extent, self.slots, self.spikes, self.most = extent, slots, spikes, most
         self.pool = None if layer is None else layer.pool
@@ -355,7 +362,8 @@ class _Cutter:
     def cycles(
         self, rows: npt.NDArray[np.int64], columns: npt.NDArray[np.int64], channels: Sequence[Span], tables: Floats
     ) -> Floats:
-        """Cycles per window of the busiest core of each box: visits, passes over the neuron words, and pooling.
+        """Cycles per window of the busiest core of each box: visits, passes over the neuron words, pooling, and what it
+        sends of its sums. Where its emission would take more than :data:`EMITTING` of that, it counts instead.
 
         Of what the host sends, where nothing is computed: the scan of its words in every step, and their emission.
         ``rows``, ``columns``: int64 [boxes, 2], first and count. Returns float64 [boxes].
@@ -371,10 +379,25 @@ class _Cutter:
         if self.layer is None:
             return np.asarray((ROUTES_OF_A_SOURCE * work + self.network.time_steps * words).max(axis=0))
         found = work + (self.network.time_steps + 1) * config.requant_subwords * words
+        pooled = groups[:, None] * (rows[:, 1] * columns[:, 1])
         if self.pool is not None:
-            pooled = groups[:, None] * (rows[:, 1] * columns[:, 1])
             found = found + self.pool.kernel**2 * config.requant_subwords * pooled
+        if (parts := len(tables) // len(channels)) > 1:  # the other parts send their sums one after the other
+            sends = config.requant_subwords * chunks_of(config, Memory.PARTIAL)
+            found = found + (parts - 1) * sends * words
+        if self.readers:
+            y0, y1, x0, x1 = rows[:, 0], rows.sum(axis=1), columns[:, 0], columns.sum(axis=1)
+            sent = self.sent(channels)
+            bundles = sent[:, y1, x1] - sent[:, y0, x1] - sent[:, y1, x0] + sent[:, y0, x0]
+            emission = max(EMIT_LEAST, self.readers) * bundles + self.network.time_steps * pooled[: len(channels)]
+            found = np.maximum(found.max(axis=0), emission.max(axis=0) / EMITTING)[None]
         return np.asarray(found.max(axis=0))
+
+    def sent(self, channels: Sequence[Span]) -> Floats:
+        """Summed bundles [channel tiles, rows + 1, columns + 1] of the layer's activations."""
+        own, lanes = self.spikes.bundles[self.name], self.config.lanes
+        tables = [own[first // lanes : groups_of(first + count, lanes)].sum(axis=0) for first, count in channels]
+        return np.stack([np.pad(table.cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0))) for table in tables])
 
     def neurons(
         self, spans: npt.NDArray[np.int64], side: int
@@ -448,19 +471,21 @@ def _fewest(
 
 def _rank(grid: Grid) -> tuple[int, int]:
     """Of two grids with as many cores the one with less load is better; within some 3 %, the one that reads less."""
-    return round(math.log(max(grid.load, 1.0)) / 0.03), grid.received
+    import os
+    return round(math.log(max(grid.load, 1.0)) / float(os.environ.get("SLACK","0.03"))), grid.received*(1+float(os.environ.get("ROWF","0"))*(len(grid.rows)-1))
 
 
 def layer_grids(
     network: QuantizedNetwork, name: str, config: ChipConfig, *, extent: RegionEntry, slots: int, spikes: Spikes,
     source: bool = False, splittable: bool = False, most: int | None = None, cut: tuple[int, int] | None = None,
+    readers: int = 0,
 ) -> list[Grid]:  # fmt: skip
     """The best ways to cut ``extent`` of the activations of a layer (or of what the host sends, where ``source``).
 
     With each next one there are more cores, and the busiest has less to do. ``slots``: of the history ring, 1 more than
     the stages that its longest edge leads over. ``most``: cores at most, all of the chip's by default. ``cut``:
     (row tiles, channel tiles) instead of a search. ``splittable``: see
-    :func:`sdann.mapper.limits.can_split`. Raises :class:`DoesNotFitError` that names layer, limit, needed and available
+    :func:`sdann.mapper.limits.can_split`. ``readers``: edges of other layers that read it. Raises :class:`DoesNotFitError` that names layer, limit, needed and available
     where nothing fits.
     """
     most = len(config.cores) if most is None else most
@@ -470,7 +495,7 @@ def layer_grids(
             "use a chip with more slots, or several passes"
         )
     layer = None if source else network.layer(name)
-    cutter = _Cutter(network, name, layer, config, extent, slots, spikes, most, splittable)
+    cutter = _Cutter(network, name, layer, config, extent, slots, spikes, most, splittable, readers)
     if cut is None:
         cutter.search()
     else:

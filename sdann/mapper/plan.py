@@ -75,7 +75,7 @@ class Planner:
         self.network, self.config, self.spikes = network, config, spikes
         self.overrides, self.cores = overrides, cores
         self._splittable = {layer.name for layer in network.layers if can_split(layer, network)}
-        self._known: dict[tuple[str, RegionEntry, int, bool], list[Grid]] = {}
+        self._known: dict[tuple[str, RegionEntry, int, bool, int], list[Grid]] = {}
 
     # -- frames ---------------------------------------------------------------------------------------
 
@@ -125,23 +125,25 @@ class Planner:
         deepest = max(stages.values())
         if deepest > self.config.stages:
             raise DoesNotFitError(f"the network needs stages {deepest}, the chip has {self.config.stages}")
-        slots = dict.fromkeys(names, 2)
+        slots, readers = dict.fromkeys(names, 2), dict.fromkeys(names, 0)
         for name in frame.layers:
             for edge in self.network.layer(name).edges:
+                readers[edge.source] += 1
                 slots[edge.source] = max(slots[edge.source], stages[name] - stages[edge.source] + 1)
         return {
-            name: self._grids(name, extent, slots[name], name in frame.sources)
+            name: self._grids(name, extent, slots[name], name in frame.sources, readers[name])
             for name, extent in frame.extents.items()
         }
 
-    def _grids(self, name: str, extent: RegionEntry, slots: int, source: bool) -> list[Grid]:
-        key = (name, extent, slots, source)
+    def _grids(self, name: str, extent: RegionEntry, slots: int, source: bool, readers: int) -> list[Grid]:
+        key = (name, extent, slots, source, readers)
         # what an earlier pass has computed, and parts of a layer, are cut as they need to be
         by_hand = extent == self.whole(name) and (not source or name == INPUT)
         if key not in self._known:
             self._known[key] = layer_grids(
                 self.network, name, self.config, extent=extent, slots=slots, spikes=self.spikes, source=source,
                 splittable=name in self._splittable, most=self.cores, cut=self.overrides.get(name) if by_hand else None,
+                readers=readers,
             )  # fmt: skip
         return self._known[key]
 

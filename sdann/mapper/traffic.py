@@ -5,13 +5,14 @@ from dataclasses import dataclass
 
 from hdl.config import ChipConfig
 from sdann.mapper.geometry import groups_of
+from sdann.mapper.grids import EMIT_LEAST
 from sdann.mapper.image import Coordinate
 from sdann.mapper.manifest import RegionEntry
 from sdann.mapper.routing import RouteEntry
 from sdann.mapper.work import Spikes
 from sdann.mesh_model import deliver
 
-__all__ = ["EMIT_LEAST", "Traffic", "emission_cycles", "most_routes", "traffic_of"]
+__all__ = ["Traffic", "emission_cycles", "most_routes", "traffic_of"]
 
 
 @dataclass(frozen=True)
@@ -37,10 +38,6 @@ def bundles_of(entry: RouteEntry, name: str, spikes: Spikes) -> float:
         for first, last, phase in ((y0, y1, phase_y), (x0, x1, phase_x))
     )
     return float(own[:, rows, columns].sum())
-
-
-EMIT_LEAST = 1.5
-"""Cycles that a word with spikes takes at least, see docs/chip.md, *Core*: with one route entry."""
 
 
 def _words(name: str, held: RegionEntry, spikes: Spikes) -> tuple[float, int]:
