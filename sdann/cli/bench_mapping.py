@@ -7,7 +7,7 @@ import click
 import numpy as np
 from rich.console import RenderableType
 
-from .options import chip_from, chip_options, source_options
+from .options import chip_from, chip_options, source_options, tune_option
 from .outcome import Outcome, command, progress
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ UNEVEN, OVER, ERROR = 1.3, 1.25, 0.02
     help="Use so many cores at most. May be repeated, for a curve. [default: all]",
 )  # fmt: skip
 @source_options(samples=16, what="Inputs whose spikes the choice of tiles goes by; the cycles are those of others.", least=1)
+@tune_option()
 @click.option("--windows", type=click.IntRange(1, 1000), default=4, show_default=True, help="Full windows to predict.")
 @click.option(
     "--over", type=click.FloatRange(1), default=OVER, show_default=True,
@@ -39,7 +40,7 @@ UNEVEN, OVER, ERROR = 1.3, 1.25, 0.02
 )  # fmt: skip
 def bench_mapping_command(
     what: str, preset_name: str, fields: tuple[tuple[str, int], ...], budgets: tuple[int, ...], samples: int,
-    data: str | None, calibration: int, seed: int, windows: int, over: float, rtl: bool, build_dir: Path,
+    data: str | None, calibration: int, seed: int, tune: bool, windows: int, over: float, rtl: bool, build_dir: Path,
 ) -> Outcome:  # fmt: skip
     """Say how even a mapping of NETWORK is, and what its windows take beside their least.
 
@@ -54,7 +55,7 @@ def bench_mapping_command(
     from sdann.graph import INPUT
     from sdann.mapper import plan_network
     from sdann.mapper.work import count_spikes
-    from sdann.mapping_cost import pass_cost
+    from sdann.mapping_cost import judge_cycles, pass_cost
     from sdann.network_source import open_source
 
     with progress() as steps:
@@ -67,12 +68,13 @@ def bench_mapping_command(
         first = {name: values[:samples] for name, values in activations.items()}
         others = {name: values[samples:] for name, values in activations.items()}
         spikes = count_spikes(network, first, config.lanes)
+        judge = judge_cycles(network, config, first) if tune else None
         advance(1, 1)
         rows: list[tuple[int | None, int, PassCost, dict[str, Any]]] = []
         predicting = steps.bar("mappings")
         for number, cores in enumerate(budgets or (None,)):
             predicting(number, len(budgets) or 1)
-            mapped = plan_network(network, config, spikes=spikes, cores=cores)
+            mapped = plan_network(network, config, spikes=spikes, cores=cores, judge=judge)
             if rtl and len(mapped.passes) > 1:
                 raise click.UsageError(f"--rtl needs one pass, {network.name!r} takes {len(mapped.passes)}")
             for one in range(len(mapped.passes)):

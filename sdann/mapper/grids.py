@@ -17,7 +17,7 @@ from sdann.mapper.limits import need_at_most
 from sdann.mapper.manifest import RegionEntry
 from sdann.mapper.work import Floats, Spikes, layer_visits
 
-__all__ = ["EMITTING", "EMIT_LEAST", "ROUTES_OF_A_SOURCE", "Grid", "Piece", "layer_grids", "split_fan_in"]
+__all__ = ["EMITTING", "EMIT_LEAST", "ROUTES_OF_A_SOURCE", "Grid", "Piece", "Taste", "layer_grids", "split_fan_in"]
 
 
 Box = tuple[Span, Span]
@@ -118,13 +118,33 @@ def split_fan_in(layer: Layer, count: int, lanes: int) -> tuple[tuple[FanIn, ...
     return tuple(tuple(part) for part in parts if part)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Taste:
+    """Which of two cuts into as many cores is the better one: that with less load, or within ``tolerance`` of it (a
+    share) that which reads less, where each row tile beyond the first counts ``rows`` times as much again.
+
+    A core emits row by row: cores of the same rows get their bundles at the same time, others one after the other, and
+    meanwhile wait. So few row tiles are good where cores hold many rows; they read more than square ones.
+    """
+
+    tolerance: float = 0.03
+    rows: float = 0.0
+
+    def rank(self, grid: Grid) -> tuple[int, float]:
+        """Less is better."""
+        load = round(math.log(max(grid.load, 1.0)) / self.tolerance)
+        return load, grid.received * (1 + self.rows * (len(grid.rows) - 1))
+
+
 class _Cutter:
     """Searches the grids of one layer, or of what the host sends where ``layer`` is None, in one extent."""
 
     def __init__(
         self, network: QuantizedNetwork, name: str, layer: Layer | None, config: ChipConfig, extent: RegionEntry,
         slots: int, spikes: Spikes, most: int, splittable: bool, readers: int,
+        taste: Taste,
     ) -> None:  # fmt: skip
+        self.taste = taste
         self.splittable, self.readers = splittable, readers if name in spikes.bundles else 0
         self.network, self.name, self.layer, self.config = network, name, layer, config
         self.extent, self.slots, self.spikes, self.most = extent, slots, spikes, most
@@ -299,7 +319,7 @@ class _Cutter:
             name=self.name, boxes=tuple(boxes), channels=tuple(channels), parts=parts, load=load, received=received
         )
         known = self.best.get(grid.cores)
-        if known is None or _rank(grid) < _rank(known):
+        if known is None or self.taste.rank(grid) < self.taste.rank(known):
             self.best[grid.cores] = grid
 
     def cut_bands(
@@ -469,33 +489,28 @@ def _fewest(
     return found[::-1]
 
 
-def _rank(grid: Grid) -> tuple[int, int]:
-    """Of two grids with as many cores the one with less load is better; within some 3 %, the one that reads less."""
-    import os
-    return round(math.log(max(grid.load, 1.0)) / float(os.environ.get("SLACK","0.03"))), grid.received*(1+float(os.environ.get("ROWF","0"))*(len(grid.rows)-1))
-
-
 def layer_grids(
     network: QuantizedNetwork, name: str, config: ChipConfig, *, extent: RegionEntry, slots: int, spikes: Spikes,
     source: bool = False, splittable: bool = False, most: int | None = None, cut: tuple[int, int] | None = None,
-    readers: int = 0,
+    readers: int = 0, taste: Taste | None = None,
 ) -> list[Grid]:  # fmt: skip
     """The best ways to cut ``extent`` of the activations of a layer (or of what the host sends, where ``source``).
 
     With each next one there are more cores, and the busiest has less to do. ``slots``: of the history ring, 1 more than
     the stages that its longest edge leads over. ``most``: cores at most, all of the chip's by default. ``cut``:
     (row tiles, channel tiles) instead of a search. ``splittable``: see
-    :func:`sdann.mapper.limits.can_split`. ``readers``: edges of other layers that read it. Raises :class:`DoesNotFitError` that names layer, limit, needed and available
+    :func:`sdann.mapper.limits.can_split`. ``readers``: edges of other layers that read it. ``taste``: which
+    cuts are better. Raises :class:`DoesNotFitError` that names layer, limit, needed and available
     where nothing fits.
     """
-    most = len(config.cores) if most is None else most
+    most, taste = len(config.cores) if most is None else most, taste or Taste()
     if slots > config.slots:
         raise DoesNotFitError(
             f"{name!r} is read {slots - 1} stages later and needs slots {slots}, the chip has {config.slots}: "
             "use a chip with more slots, or several passes"
         )
     layer = None if source else network.layer(name)
-    cutter = _Cutter(network, name, layer, config, extent, slots, spikes, most, splittable, readers)
+    cutter = _Cutter(network, name, layer, config, extent, slots, spikes, most, splittable, readers, taste)
     if cut is None:
         cutter.search()
     else:

@@ -8,7 +8,7 @@ from sdann.errors import DoesNotFitError
 from sdann.graph import INPUT, Layer, QuantizedNetwork
 from sdann.mapper.feeds import stages_in
 from sdann.mapper.geometry import groups_of, needed_span, pooled_neurons, split_evenly
-from sdann.mapper.grids import Grid, layer_grids
+from sdann.mapper.grids import Grid, Taste, layer_grids
 from sdann.mapper.limits import can_split
 from sdann.mapper.manifest import RegionEntry
 from sdann.mapper.work import Spikes
@@ -66,12 +66,15 @@ def allocate(options: Mapping[str, Sequence[Grid]], budget: int) -> dict[str, Gr
 
 
 class Planner:
-    """Cuts a network into passes. ``overrides``: (row tiles, channel tiles) by name; ``cores``: at most so many."""
+    """Cuts a network into passes. ``overrides``: (row tiles, channel tiles) by name; ``cores``: at most so many.
+    ``taste``: which cuts are better.
+    """
 
     def __init__(
         self, network: QuantizedNetwork, config: ChipConfig, spikes: Spikes,
-        overrides: Mapping[str, tuple[int, int]], cores: int,
+        overrides: Mapping[str, tuple[int, int]], cores: int, taste: Taste | None = None,
     ) -> None:  # fmt: skip
+        self.taste = taste
         self.network, self.config, self.spikes = network, config, spikes
         self.overrides, self.cores = overrides, cores
         self._splittable = {layer.name for layer in network.layers if can_split(layer, network)}
@@ -143,7 +146,7 @@ class Planner:
             self._known[key] = layer_grids(
                 self.network, name, self.config, extent=extent, slots=slots, spikes=self.spikes, source=source,
                 splittable=name in self._splittable, most=self.cores, cut=self.overrides.get(name) if by_hand else None,
-                readers=readers,
+                readers=readers, taste=self.taste,
             )  # fmt: skip
         return self._known[key]
 
