@@ -1,4 +1,4 @@
-"""What a mapping costs in cycles: how even its cores' work is, and its windows beside what the work could take at least."""
+"""What a mapping costs in cycles: how even its cores' work is, and its windows beside their least."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

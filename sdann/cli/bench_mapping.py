@@ -26,7 +26,9 @@ UNEVEN, OVER, ERROR = 1.3, 1.25, 0.02
     "--cores", "budgets", type=click.IntRange(1), multiple=True,
     help="Use so many cores at most. May be repeated, for a curve. [default: all]",
 )  # fmt: skip
-@source_options(samples=16, what="Inputs whose spikes the choice of tiles goes by; the cycles are those of others.", least=1)
+@source_options(
+    samples=16, what="Inputs whose spikes the choice of tiles goes by; the cycles are those of others.", least=1
+)
 @tune_option()
 @click.option("--windows", type=click.IntRange(1, 1000), default=4, show_default=True, help="Full windows to predict.")
 @click.option(
@@ -91,7 +93,7 @@ def bench_mapping_command(
     failures = [problem for *_, counted in rows for problem in counted.get("failures", ())]
     if not any(kept):
         failures.append(
-            f"no mapping keeps {UNEVEN:g} of busiest over mean SOPs and {over:g} of cycles over visits in all its passes"
+            f"no mapping keeps {UNEVEN:g} of busiest over mean SOPs and {over:g} of cycles over visits in all passes"
         )
     return Outcome(
         data={

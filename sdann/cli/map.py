@@ -32,7 +32,8 @@ def pass_path(out: Path, number: int, passes: int) -> Path:
 @out_option("build/image.safetensors", "the program image (with -0, -1 ... in its name where there are several passes)")
 def map_command(
     what: str, preset_name: str, fields: tuple[tuple[str, int], ...], splits: tuple[tuple[str, tuple[int, int]], ...],
-    cores: int | None, tune: bool, samples: int, data: str | None, calibration: int, seed: int, picture: Path | None, out: Path,
+    cores: int | None, tune: bool, samples: int, data: str | None, calibration: int, seed: int, picture: Path | None,
+    out: Path,
 ) -> Outcome:  # fmt: skip
     """Map NETWORK on a chip's cores.
 
@@ -58,7 +59,12 @@ def map_command(
             judge = judge_cycles(network, config, activations) if tune else None
         advance(1, 1)
         mapped = plan_network(
-            network, config, spikes=spikes, overrides=dict(splits), cores=cores, judge=judge,
+            network,
+            config,
+            spikes=spikes,
+            overrides=dict(splits),
+            cores=cores,
+            judge=judge,
             progress=steps.bar("places"),
         )
         fits, files, rows, text = [], [], [], []

@@ -12,7 +12,8 @@ from hdl.config import PRESETS, ChipConfig, preset
 
 __all__ = [
     "IN_FILE", "OUT_FILE", "PICTURE_FILE", "chip_from", "chip_options", "cosim_options", "membrane_options",
-    "out_option", "quantize_options", "sample_options", "source_options", "sparsity_options", "split_option", "tune_option",
+    "out_option", "quantize_options", "sample_options", "source_options", "sparsity_options", "split_option",
+    "tune_option",
 ]  # fmt: skip
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -132,7 +133,7 @@ def tune_option() -> Callable[[Command], Command]:
     """``--tune``."""
     return click.option(
         "--tune", is_flag=True,
-        help="Choose among several cuts and placements by the cycles that the cycle model predicts, which takes longer.",
+        help="Choose among several cuts and places by the cycles that the cycle model predicts, which takes longer.",
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Where the cycles of a window go, and the least that its cores' work could take: of a whole chip, and of each layer."""
+"""Where the cycles of a window go, and the least that its cores' work could take: of the chip, and of each layer."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass

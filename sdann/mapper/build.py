@@ -231,8 +231,9 @@ def plan_network(
     ``spikes``: of a calibration run (:func:`sdann.mapper.work.count_spikes`); the busiest core is to have as little to
     do as it can. Without them all sources are taken to be equally busy. ``overrides``: (row tiles, channel tiles) of
     the input or a layer by name. ``cores``: at most so many are used (1 ..). ``one_pass``: refuse a network that does
-    not fit the chip at once. ``judge``: chooses among several ways to cut and place each pass, by its programs, instead of
-    the estimates; :func:`sdann.mapping_cost.judge_cycles` makes one of the cycle model. ``progress``: called with (passes placed, all).
+    not fit the chip at once. ``judge``: chooses among several ways to cut and place each pass, by its programs, instead
+    of the estimates; :func:`sdann.mapping_cost.judge_cycles` makes one of the cycle model. ``progress``: called with
+    (passes placed, all).
 
     The same arguments give the same map. Raises :class:`DoesNotFitError` that names layer, limit, needed and available,
     :class:`UnsupportedError` for a graph that no chip of this kind runs, and :class:`sdann.errors.SdannError` for a

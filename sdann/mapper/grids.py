@@ -54,8 +54,8 @@ class Piece:
 class Grid:
     """A layer, or what the host sends, cut into boxes of its map x channels x parts of its fan-in.
 
-    ``boxes``: rows and columns (first, count) of each. ``load``: estimated cycles per window of the busiest core; of what the host sends, of emission. ``received``:
-    positions times groups that all its cores read of their sources.
+    ``boxes``: rows and columns (first, count) of each. ``load``: estimated cycles per window of the busiest core; of
+    what the host sends, of emission. ``received``: positions times groups that all its cores read of their sources.
     """
 
     name: str
@@ -419,9 +419,7 @@ class _Cutter:
         tables = [own[first // lanes : groups_of(first + count, lanes)].sum(axis=0) for first, count in channels]
         return np.stack([np.pad(table.cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0))) for table in tables])
 
-    def neurons(
-        self, spans: npt.NDArray[np.int64], side: int
-    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    def neurons(self, spans: npt.NDArray[np.int64], side: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """:func:`sdann.mapper.geometry.pooled_neurons` of each span: first, count."""
         known = {span: pooled_neurons(span, side, self.pool) for span in set(map(tuple, spans.tolist()))}
         found = np.array([known[span] for span in map(tuple, spans.tolist())])

@@ -14,8 +14,8 @@ MOST_JOINED = 32
 """Entries too many up to which joining is tried. Beyond, cores are cut too finely for it to help, and it is slow."""
 
 MOST_NEEDLESS = 4
-"""Bundles that arrive, over those that are needed, up to which entries are joined so that emission is fast. A core drops
-a bundle that reaches no neuron in a cycle; one that does takes some ten times as long."""
+"""Bundles that arrive, over those that are needed, up to which entries are joined so that emission is fast. A core
+drops a bundle that reaches no neuron in a cycle; one that does takes some ten times as long."""
 
 Ends = tuple[int, int]
 """First and last, inclusive."""

@@ -49,7 +49,7 @@ def _words(name: str, held: RegionEntry, spikes: Spikes) -> tuple[float, int]:
 
 
 def emission_cycles(name: str, held: RegionEntry, spikes: Spikes, steps: int, routes: int) -> float:
-    """Cycles per window in which a core emits: each word with spikes is held against each route, the others take one."""
+    """Cycles per window in which a core emits: a word with spikes takes one for each route, the others take one."""
     bundles, words = _words(name, held, spikes)
     return bundles * (max(EMIT_LEAST, routes) - 1) + steps * words
 

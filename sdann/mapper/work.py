@@ -65,7 +65,9 @@ def with_repeated(spikes: Spikes, network: QuantizedNetwork) -> Spikes:
 
 def assumed_spikes(network: QuantizedNetwork, lanes: int) -> Spikes:
     """The same number of spikes everywhere: what a mapping without calibration data goes by."""
-    spikes, pairs, bundles = {}, {}, {}
+    spikes: dict[str, Floats] = {}
+    pairs: dict[str, Floats] = {}
+    bundles: dict[str, Floats] = {}
     for name in (INPUT, *(layer.name for layer in network.layers[:-1])):
         channels, height, width = network.shape_of(name)
         groups = groups_of(channels, lanes)
@@ -74,9 +76,7 @@ def assumed_spikes(network: QuantizedNetwork, lanes: int) -> Spikes:
         odd = (1 - (1 - 2 * _DENSITY) ** counts) / 2
         some = 1 - (1 - _DENSITY) ** counts
         for found, mean in ((spikes, bits), (pairs, (bits + odd) / 2), (bundles, some)):
-            found[name] = np.broadcast_to(
-                (network.time_steps * mean)[:, None, None], (groups, height, width)
-            ).copy()
+            found[name] = np.broadcast_to((network.time_steps * mean)[:, None, None], (groups, height, width)).copy()
     return Spikes(spikes=spikes, pairs=pairs, bundles=bundles, lanes=lanes, samples=0)
 
 
