@@ -29,7 +29,7 @@ EMIT_LEAST = 1.5
 EMITTING = 0.5
 """Share of a window that a core's emission may take: beyond it the cores that it feeds wait for their bundles."""
 
-SMALL_MAP = 1024
+SMALL_MAP = 256
 """Positions of a map up to which its bands of rows may be cut differently, if all of it is cut: of a larger one equal
 cuts are even enough, and the search would take long."""
 
@@ -272,9 +272,9 @@ class _Cutter:
                 if not self.fits(height, width, size):
                     break
                 self.consider(channels, parts, tables, down, across, height, size)
-        if self.layer is not None and extent.height * extent.width <= SMALL_MAP:
-            if (extent.height, extent.width) == self.layer.output_shape[1:]:
-                self.cut_bands(channels, parts, tables, size)
+        whole = self.layer is not None and (extent.height, extent.width) == self.layer.output_shape[1:]
+        if whole and extent.height * extent.width <= SMALL_MAP:
+            self.cut_bands(channels, parts, tables, size)
 
     def integrals(self, channels: Sequence[Span], parts: Sequence[Sequence[FanIn]]) -> Floats:
         """Summed visits [parts * channel tiles, rows + 1, columns + 1] of the neurons; of a source, summed bundles."""
