@@ -10,6 +10,7 @@ from hdl.config import preset
 from .bench_core import bench_core_command
 from .bench_cycles import bench_cycles_command
 from .bench_lockstep import bench_lockstep_command
+from .bench_mapping import bench_mapping_command
 from .bench_noc import bench_noc_command
 from .bench_rtl import bench_rtl_command
 from .bench_sim import bench_sim_command
@@ -60,5 +61,6 @@ bench_command.add_command(bench_core_command)
 bench_command.add_command(bench_noc_command)
 bench_command.add_command(bench_lockstep_command)
 bench_command.add_command(bench_cycles_command)
+bench_command.add_command(bench_mapping_command)
 bench_command.add_command(bench_sim_command)
 bench_command.add_command(bench_rtl_command)

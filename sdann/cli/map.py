@@ -7,7 +7,7 @@ import click
 
 from sdann.atomic import atomic
 
-from .options import PICTURE_FILE, chip_from, chip_options, out_option, source_options, split_option
+from .options import PICTURE_FILE, chip_from, chip_options, out_option, source_options, split_option, tune_option
 from .outcome import Outcome, command, progress
 from .tables import fit_rows, fit_text, map_rows, map_text
 
@@ -24,6 +24,7 @@ def pass_path(out: Path, number: int, passes: int) -> Path:
 @chip_options(default="demo")
 @split_option()
 @click.option("--cores", type=click.IntRange(1), help="Use so many cores at most. [default: all]")
+@tune_option()
 @source_options(
     samples=4, what="Inputs whose spikes the choice of tiles goes by; 0: all sources count as equally busy."
 )
@@ -31,7 +32,8 @@ def pass_path(out: Path, number: int, passes: int) -> Path:
 @out_option("build/image.safetensors", "the program image (with -0, -1 ... in its name where there are several passes)")
 def map_command(
     what: str, preset_name: str, fields: tuple[tuple[str, int], ...], splits: tuple[tuple[str, tuple[int, int]], ...],
-    cores: int | None, samples: int, data: str | None, calibration: int, seed: int, picture: Path | None, out: Path,
+    cores: int | None, tune: bool, samples: int, data: str | None, calibration: int, seed: int, picture: Path | None,
+    out: Path,
 ) -> Outcome:  # fmt: skip
     """Map NETWORK on a chip's cores.
 
@@ -43,18 +45,27 @@ def map_command(
     from sdann.mapper import mesh_text, plan_network
     from sdann.mapper.assessment import assess
     from sdann.mapper.work import count_spikes
+    from sdann.mapping_cost import judge_cycles
     from sdann.network_source import open_source
 
     with progress() as steps:
         advance = steps.bar("network")
         advance(0, 1)
         source = open_source(what, samples=max(samples, 1), data=data, calibration=calibration, seed=seed)
-        network, spikes = source.network, None
-        if samples:
-            spikes = count_spikes(network, reference.run(network, source.x).activations, config.lanes)
+        network, spikes, judge = source.network, None, None
+        if samples or tune:
+            activations = reference.run(network, source.x).activations
+            spikes = count_spikes(network, activations, config.lanes) if samples else None
+            judge = judge_cycles(network, config, activations) if tune else None
         advance(1, 1)
         mapped = plan_network(
-            network, config, spikes=spikes, overrides=dict(splits), cores=cores, progress=steps.bar("places")
+            network,
+            config,
+            spikes=spikes,
+            overrides=dict(splits),
+            cores=cores,
+            judge=judge,
+            progress=steps.bar("places"),
         )
         fits, files, rows, text = [], [], [], []
         write = steps.bar("programs")

@@ -14,6 +14,7 @@ from sim.simulators import ABOUT, simulators
 __all__ = [
     "IN_FILE", "OUT_FILE", "PICTURE_FILE", "chip_from", "chip_options", "cosim_options", "membrane_options",
     "out_option", "quantize_options", "sample_options", "source_options", "sparsity_options", "split_option",
+    "tune_option",
 ]  # fmt: skip
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -126,6 +127,14 @@ def split_option() -> Callable[[Command], Command]:
     return click.option(
         "--split", "splits", metavar="LAYER=RxC", type=_Split(), multiple=True,
         help="Cut a layer (or the input) into R row tiles and C channel tiles. May be repeated.",
+    )  # fmt: skip
+
+
+def tune_option() -> Callable[[Command], Command]:
+    """``--tune``."""
+    return click.option(
+        "--tune", is_flag=True,
+        help="Choose among several cuts and places by the cycles that the cycle model predicts, which takes longer.",
     )  # fmt: skip
 
 

@@ -54,6 +54,8 @@ class _Recorder:
 def predict(image: ProgramImage, samples: Inputs, *, queues: bool = True) -> tuple[CycleReport, TileResult]:
     """Cycles of ``image`` with samples [N, C, H, W] sent back to back, and what the tile model says of them.
 
+    ``samples``: by name where the program has several sources.
+
     For a host that never stalls, and a chip that was reset before the program was loaded. ``queues=False`` leaves out
     that flits wait for each other in the network, which is several times faster on a large mesh; BUSY is exact all the
     same, STALLED is 0, and cycles are too few, see docs/models.md. Raises :class:`sdann.errors.SdannError` for a wrong

@@ -109,11 +109,22 @@ def _balance(sops: Sequence[float]) -> Balance:
 
 
 def _equal(grid: Grid, extent: RegionEntry) -> Grid:
-    """The grid with rows and columns in equal parts."""
-    return replace(
-        grid, rows=tuple(split_evenly(extent.y0, extent.height, len(grid.rows))),
-        columns=tuple(split_evenly(extent.x0, extent.width, len(grid.columns))),
-    )  # fmt: skip
+    """The grid with as many rows and columns in equal parts; of boxes that are no grid, rows in about equal parts."""
+    down, across = len(grid.rows), len(grid.columns)
+    if down * across != len(grid.boxes):
+        down, across = _about_square(len(grid.boxes), extent)
+    rows, columns = split_evenly(extent.y0, extent.height, down), split_evenly(extent.x0, extent.width, across)
+    return replace(grid, boxes=tuple((r, c) for r in rows for c in columns))
+
+
+def _about_square(count: int, extent: RegionEntry) -> tuple[int, int]:
+    """Rows and columns of the equal grid with the most pieces, ``count`` at most."""
+    options = [
+        (rows * columns, -abs(rows - columns), rows, columns)
+        for rows in range(1, min(count, extent.height) + 1)
+        for columns in [min(extent.width, count // rows)]
+    ]
+    return max(options)[2:]
 
 
 def naive_pass(mapped: NetworkMap, one: MappedPass) -> MappedPass | None:
@@ -158,7 +169,7 @@ def _used(mapped: NetworkMap, one: MappedPass, name: str, slots: int) -> dict[st
         groups = max(groups, own)
         neurons = max(neurons, region.height * region.width * own)
         ring = max(ring, slots * outputs.height * outputs.width * own)
-        routes = max(routes, one.route_counts.get(place.tile, 0))
+        routes = max(routes, len(one.routes.get(place.tile, ())))
         if layer is not None:
             part = layer.split[place.part]
             edges = max(edges, len(part))

@@ -1,14 +1,14 @@
 """From an integer network to program images: passes, tiles, their places, routes and words."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from hdl.config import ChipConfig
 from sdann.check import check_network
 from sdann.errors import DoesNotFitError, SdannError, UnsupportedError
 from sdann.graph import INPUT, QuantizedNetwork
-from sdann.mapper.feeds import Place, network_routes
-from sdann.mapper.grids import Grid
+from sdann.mapper.feeds import Place, held, network_routes
+from sdann.mapper.grids import EMITTING, Grid, Taste
 from sdann.mapper.hashing import network_hash
 from sdann.mapper.image import Coordinate, ProgramImage
 from sdann.mapper.limits import check_limits
@@ -25,16 +25,26 @@ from sdann.mapper.placement import (
 from sdann.mapper.placing import place_network
 from sdann.mapper.plan import Frame, Planner, allocate
 from sdann.mapper.relays import with_relays
-from sdann.mapper.traffic import Traffic, traffic_of
+from sdann.mapper.routing import RouteEntry
+from sdann.mapper.traffic import Traffic, emission_cycles, most_routes, traffic_of
 from sdann.mapper.work import Spikes, assumed_spikes, with_repeated
 
-__all__ = ["MappedPass", "NetworkMap", "map_network", "pass_on_tiles", "plan_network", "with_parts"]
+__all__ = ["Judge", "MappedPass", "NetworkMap", "map_network", "pass_on_tiles", "plan_network", "with_parts"]
 
 _BUDGETS = (1.0, 0.85, 0.7, 0.5, 0.35, 0.25, 0.15, 0.1, 0.05, 0.02, 0.0)
 """Shares of the spare cores that are given out: fewer where routes run out, since they grow with the cuts."""
 
 
 _BANDS = (1, 2, 4, 8)
+
+_TASTES = (Taste(), Taste(tolerance=0.1, rows=2.0), Taste(tolerance=0.2, rows=2.0))
+"""What is tried where a judge decides; the first one is taken where none does."""
+
+_JUDGED = 3
+"""Placements of each of them that are shown to the judge."""
+
+Judge = Callable[[ProgramImage], float]
+"""Says how good a program is, in cycles per sample or anything else: less is better."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -43,7 +53,8 @@ class MappedPass:
 
     ``grids``: how everything on the chip is cut. ``tiles``: where the pieces lie. ``network``: with the fan-in of its
     layers split as the grids say. ``traffic``: of its spikes; ``method``: how the places were found.
-    ``route_counts``: route entries of each core. ``least``: the grids with the fewest cores.
+    ``routes``: entries of each core. ``emission``: cycles per window of the core that takes longest to emit its spikes.
+    ``least``: the grids with the fewest cores.
     """
 
     frame: Frame
@@ -52,7 +63,8 @@ class MappedPass:
     network: QuantizedNetwork
     traffic: Traffic
     method: str
-    route_counts: Mapping[Coordinate, int]
+    routes: Mapping[Coordinate, Sequence[RouteEntry]]
+    emission: float
     least: Mapping[str, Grid]
 
     @property
@@ -82,15 +94,18 @@ class NetworkMap:
 
     def image(self, number: int) -> ProgramImage:
         """The program of one pass, checked."""
-        one = self.passes[number]
-        return place_network(
-            one.network, self.config, one.places, sources=set(one.frame.sources), extents=_partial(one),
-            pass_number=number, passes=len(self.passes), identity=network_hash(self.network),
-        )  # fmt: skip
+        return _image(self.passes[number], self.config, number, len(self.passes), network_hash(self.network))
 
     def images(self) -> Iterator[ProgramImage]:
         """The programs in the order in which they run; one at a time, since they may be large."""
         return (self.image(number) for number in range(len(self.passes)))
+
+
+def _image(one: MappedPass, config: ChipConfig, number: int, passes: int, identity: str) -> ProgramImage:
+    return place_network(
+        one.network, config, one.places, sources=set(one.frame.sources), extents=_partial(one), pass_number=number,
+        passes=passes, identity=identity, routes=one.routes,
+    )  # fmt: skip
 
 
 def _partial(one: MappedPass) -> dict[str, RegionEntry]:
@@ -140,8 +155,8 @@ def _placed(
     grids: Mapping[str, Grid],
     config: ChipConfig,
     spikes: Spikes,
-) -> MappedPass:
-    """The placement with the least traffic of those that are tried."""
+) -> list[MappedPass]:
+    """The placements that are tried, the one with the least traffic first; before that, those that emit fast enough."""
     split = with_parts(network, grids, frame)
     blocks = [
         Block(name, grid.cores, grid.inner, grid.centres(*network.shape_of(name)[1:])) for name, grid in grids.items()
@@ -152,23 +167,21 @@ def _placed(
         "rows": row_placement(blocks, config),
         **{f"local {bands}": local_placement(blocks, config, bands) for bands in _BANDS if bands <= config.rows},
     }
-    best: MappedPass | None = None
+    window = max(grid.load for grid in grids.values())
+    found: list[MappedPass] = []
     refusal: DoesNotFitError | None = None
     for method, tiles in candidates.items():
         if tiles is None:
             continue
         validate(tiles, config)
         try:
-            found = pass_on_tiles(split, frame, grids, tiles, config, spikes, method)
+            found.append(pass_on_tiles(split, frame, grids, tiles, config, spikes, method))
         except DoesNotFitError as error:
             refusal = refusal or error
-            continue
-        if best is None or found.traffic.hops < best.traffic.hops:
-            best = found
-    if best is None:
+    if not found:
         assert refusal is not None
         raise refusal
-    return best
+    return sorted(found, key=lambda one: (max(one.emission, EMITTING * window), one.traffic.hops))
 
 
 def pass_on_tiles(
@@ -176,15 +189,29 @@ def pass_on_tiles(
     spikes: Spikes, method: str,
 ) -> MappedPass:  # fmt: skip
     """A pass on given tiles with its traffic; raises :class:`DoesNotFitError` where the routes do not suffice."""
-    routes = network_routes(network, _places(grids, tiles), set(frame.sources), config)
+    window = max(grid.load for grid in grids.values())
+
+    def wanted(name: str, held: RegionEntry) -> int | None:
+        """So many that emission leaves the cores that it feeds most of the window."""
+        return most_routes(name, held, spikes, network.time_steps, EMITTING * window)
+
+    places = _places(grids, tiles)
+    routes = network_routes(network, places, set(frame.sources), config, wanted)
     names = {tile: name for name, own in tiles.items() for tile in own}
+    emission = 0.0
+    for name, own in places.items():
+        layer = None if name in frame.sources else network.layer(name)
+        for place in own:
+            if entries := routes.get(place.tile):
+                _, region = held(network, name, layer, place)
+                emission = max(emission, emission_cycles(name, region, spikes, network.time_steps, len(entries)))
     return MappedPass(
         frame=frame,
         grids=grids,
         tiles=tiles,
         network=network,
         traffic=traffic_of(routes, names, spikes, config),
-        method=method, route_counts={tile: len(entries) for tile, entries in routes.items()}, least=grids,
+        method=method, routes=routes, emission=emission, least=grids,
     )  # fmt: skip
 
 
@@ -196,6 +223,7 @@ def plan_network(
     overrides: Mapping[str, tuple[int, int]] | None = None,
     cores: int | None = None,
     one_pass: bool = False,
+    judge: Judge | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> NetworkMap:
     """Maps ``network`` on a chip, in as many passes as it needs.
@@ -203,7 +231,9 @@ def plan_network(
     ``spikes``: of a calibration run (:func:`sdann.mapper.work.count_spikes`); the busiest core is to have as little to
     do as it can. Without them all sources are taken to be equally busy. ``overrides``: (row tiles, channel tiles) of
     the input or a layer by name. ``cores``: at most so many are used (1 ..). ``one_pass``: refuse a network that does
-    not fit the chip at once. ``progress``: called with (passes placed, all).
+    not fit the chip at once. ``judge``: chooses among several ways to cut and place each pass, by its programs, instead
+    of the estimates; :func:`sdann.mapping_cost.judge_cycles` makes one of the cycle model. ``progress``: called with
+    (passes placed, all).
 
     The same arguments give the same map. Raises :class:`DoesNotFitError` that names layer, limit, needed and available,
     :class:`UnsupportedError` for a graph that no chip of this kind runs, and :class:`sdann.errors.SdannError` for a
@@ -224,19 +254,25 @@ def plan_network(
         raise SdannError(f"the spikes are counted in groups of {spikes.lanes} lanes, the chip has {config.lanes}")
     spikes = with_repeated(spikes, relayed)
     budget = len(config.cores) if cores is None else min(len(config.cores), cores)
-    planner = Planner(relayed, config, spikes, overrides, budget)
-    frames = [planner.frame(relayed.layers)] if one_pass else planner.frames()
+    planners = [Planner(relayed, config, spikes, overrides, budget, taste) for taste in _TASTES[: 3 if judge else 1]]
+    frames = [planners[0].frame(relayed.layers)] if one_pass else planners[0].frames()
+    identity = network_hash(network)
     passes = []
     for number, frame in enumerate(frames):
-        passes.append(_pass(planner, relayed, frame, config, spikes, budget))
+        found = [_pass(planner, relayed, frame, config, spikes, budget) for planner in planners]
+        if judge is None:
+            passes.append(found[0][0])
+        else:
+            shown = [one for some in found for one in some[:_JUDGED]]
+            passes.append(min(shown, key=lambda one: judge(_image(one, config, number, len(frames), identity))))
         progress(number + 1, len(frames))
     return NetworkMap(network=network, relayed=relayed, config=config, spikes=spikes, passes=tuple(passes))
 
 
 def _pass(
     planner: Planner, network: QuantizedNetwork, frame: Frame, config: ChipConfig, spikes: Spikes, budget: int
-) -> MappedPass:
-    """The most cores for which the routes suffice."""
+) -> list[MappedPass]:
+    """The most cores for which the routes suffice, in several places."""
     options = planner.grids(frame)
     fewest = sum(grids[0].cores for grids in options.values())
     refusal: DoesNotFitError | None = None
@@ -251,7 +287,7 @@ def _pass(
         except DoesNotFitError as error:
             refusal = error
         else:
-            return replace(found, least={name: options[name][0] for name in grids})
+            return [replace(one, least={name: options[name][0] for name in grids}) for one in found]
     assert refusal is not None
     raise refusal
 

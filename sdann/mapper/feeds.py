@@ -1,6 +1,6 @@
 """Who reads what of whom: cores in places, and the route entries that follow."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -107,10 +107,13 @@ def _reads(network: QuantizedNetwork, name: str, stages: Mapping[str, int], laye
 
 
 def network_routes(
-    network: QuantizedNetwork, places: Mapping[str, Sequence[Place]], sources: Collection[str], config: ChipConfig
-) -> dict[Coordinate, list[RouteEntry]]:
+    network: QuantizedNetwork, places: Mapping[str, Sequence[Place]], sources: Collection[str], config: ChipConfig,
+    wanted: Callable[[str, RegionEntry], int | None] = lambda name, held: None,
+) -> dict[Coordinate, list[RouteEntry]]:  # fmt: skip
     """The route entries of every core in ``places``: to each core that needs it, together where tiles make a rectangle.
 
+    ``wanted``: entries that a core with such activations of a layer should not have more of, see
+    :func:`sdann.mapper.routing.routes_of`.
     Raises :class:`sdann.errors.DoesNotFitError` where a core needs more than the chip has.
     """
     names = [name for name in (INPUT, *(layer.name for layer in network.layers)) if name in places]
@@ -145,5 +148,5 @@ def network_routes(
                     (y0, x0, g0), (y1, x1, g1) = low[index].tolist(), high[index].tolist()
                     needs.append(Need(kind=some.kind, tile=some.tiles[index], box=((y0, y1), (x0, x1), (g0, g1))))
             words = own.height * own.width * groups_of(own.channels, lanes)
-            found[place.tile] = routes_of(name, words, needs, takes, config.routes)
+            found[place.tile] = routes_of(name, words, needs, takes, config.routes, wanted(name, own))
     return found

@@ -12,6 +12,7 @@ from sdann.mapper.image import READOUT_NAMES, Coordinate, ProgramImage
 from sdann.mapper.layer_words import layer_core, readout_of, source_core
 from sdann.mapper.manifest import RegionEntry
 from sdann.mapper.program import Program
+from sdann.mapper.routing import RouteEntry
 from sdann.mapper.words import CoreWords, Part
 
 __all__ = ["Place", "place_network"]
@@ -21,11 +22,13 @@ def place_network(
     network: QuantizedNetwork, config: ChipConfig, places: Mapping[str, Sequence[Place]], *,
     sources: Collection[str] = (INPUT,), extents: Mapping[str, RegionEntry] | None = None, pass_number: int = 0,
     passes: int = 1, identity: str | None = None, checked: bool = True,
+    routes: Mapping[Coordinate, Sequence[RouteEntry]] | None = None,
 ) -> ProgramImage:  # fmt: skip
     """The image of ``network`` with its input and layers (by name) in the given places.
 
     One pass of several: ``sources`` come from the host, the other layers of ``places`` are computed, and of those in
     ``extents`` only a part. ``identity``: the hash of the network that the user knows (this one's by default).
+    ``routes``: of every core; those of :func:`sdann.mapper.feeds.network_routes` by default.
 
     Raises :class:`sdann.errors.SdannError` where places are missing or do not fit, and what the image checker raises.
     """
@@ -55,7 +58,9 @@ def place_network(
         for place in places[name]:
             words = _core(network, name, layer, place, places[name], stages[name], config)
             cores[place.tile] = program.place(place.tile, name, words)
-    for tile, entries in network_routes(network, places, sources, config).items():
+    if routes is None:
+        routes = network_routes(network, places, sources, config)
+    for tile, entries in routes.items():
         for entry in entries:
             (y0, y1), (x0, x1), (g0, g1) = entry.box
             log2, phase_y, phase_x = entry.kind.phase

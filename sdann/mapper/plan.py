@@ -8,7 +8,7 @@ from sdann.errors import DoesNotFitError
 from sdann.graph import INPUT, Layer, QuantizedNetwork
 from sdann.mapper.feeds import stages_in
 from sdann.mapper.geometry import groups_of, needed_span, pooled_neurons, split_evenly
-from sdann.mapper.grids import Grid, layer_grids
+from sdann.mapper.grids import Grid, Taste, layer_grids
 from sdann.mapper.limits import can_split
 from sdann.mapper.manifest import RegionEntry
 from sdann.mapper.work import Spikes
@@ -66,16 +66,19 @@ def allocate(options: Mapping[str, Sequence[Grid]], budget: int) -> dict[str, Gr
 
 
 class Planner:
-    """Cuts a network into passes. ``overrides``: (row tiles, channel tiles) by name; ``cores``: at most so many."""
+    """Cuts a network into passes. ``overrides``: (row tiles, channel tiles) by name; ``cores``: at most so many.
+    ``taste``: which cuts are better.
+    """
 
     def __init__(
         self, network: QuantizedNetwork, config: ChipConfig, spikes: Spikes,
-        overrides: Mapping[str, tuple[int, int]], cores: int,
+        overrides: Mapping[str, tuple[int, int]], cores: int, taste: Taste | None = None,
     ) -> None:  # fmt: skip
+        self.taste = taste
         self.network, self.config, self.spikes = network, config, spikes
         self.overrides, self.cores = overrides, cores
         self._splittable = {layer.name for layer in network.layers if can_split(layer, network)}
-        self._known: dict[tuple[str, RegionEntry, int, bool], list[Grid]] = {}
+        self._known: dict[tuple[str, RegionEntry, int, bool, int], list[Grid]] = {}
 
     # -- frames ---------------------------------------------------------------------------------------
 
@@ -125,23 +128,25 @@ class Planner:
         deepest = max(stages.values())
         if deepest > self.config.stages:
             raise DoesNotFitError(f"the network needs stages {deepest}, the chip has {self.config.stages}")
-        slots = dict.fromkeys(names, 2)
+        slots, readers = dict.fromkeys(names, 2), dict.fromkeys(names, 0)
         for name in frame.layers:
             for edge in self.network.layer(name).edges:
+                readers[edge.source] += 1
                 slots[edge.source] = max(slots[edge.source], stages[name] - stages[edge.source] + 1)
         return {
-            name: self._grids(name, extent, slots[name], name in frame.sources)
+            name: self._grids(name, extent, slots[name], name in frame.sources, readers[name])
             for name, extent in frame.extents.items()
         }
 
-    def _grids(self, name: str, extent: RegionEntry, slots: int, source: bool) -> list[Grid]:
-        key = (name, extent, slots, source)
+    def _grids(self, name: str, extent: RegionEntry, slots: int, source: bool, readers: int) -> list[Grid]:
+        key = (name, extent, slots, source, readers)
         # what an earlier pass has computed, and parts of a layer, are cut as they need to be
         by_hand = extent == self.whole(name) and (not source or name == INPUT)
         if key not in self._known:
             self._known[key] = layer_grids(
                 self.network, name, self.config, extent=extent, slots=slots, spikes=self.spikes, source=source,
                 splittable=name in self._splittable, most=self.cores, cut=self.overrides.get(name) if by_hand else None,
+                readers=readers, taste=self.taste,
             )  # fmt: skip
         return self._known[key]
 

@@ -1,5 +1,6 @@
 """Which bundles of a core go to which rectangle of cores: its route entries."""
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, pairwise, product
@@ -11,6 +12,10 @@ __all__ = ["Box", "Kind", "Need", "Rectangle", "RouteEntry", "rectangles", "rout
 
 MOST_JOINED = 32
 """Entries too many up to which joining is tried. Beyond, cores are cut too finely for it to help, and it is slow."""
+
+MOST_NEEDLESS = 4
+"""Bundles that arrive, over those that are needed, up to which entries are joined so that emission is fast. A core
+drops a bundle that reaches no neuron in a cycle; one that does takes some ten times as long."""
 
 Ends = tuple[int, int]
 """First and last, inclusive."""
@@ -131,16 +136,23 @@ def _union(a: RouteEntry, b: RouteEntry) -> RouteEntry:
     return replace(a, box=(box[0], box[1], box[2]), dst=dst)
 
 
-def _join_one(entries: list[RouteEntry], takes: Mapping[Kind, Mapping[Coordinate, Ends]]) -> bool:
-    """Joins the two entries that cost the fewest needless deliveries; False where none can be joined."""
+def _deliveries(entry: RouteEntry) -> int:
+    """Bundles that arrive somewhere if every word spikes."""
+    return _volume(entry.box) * len(entry.tiles)
+
+
+def _join_one(
+    entries: list[RouteEntry], takes: Mapping[Kind, Mapping[Coordinate, Ends]], most: float = math.inf
+) -> bool:
+    """Joins the two entries that cost the fewest needless deliveries, ``most`` at most; False where none can be."""
     best: tuple[int, int, int, RouteEntry] | None = None
     for (i, a), (j, b) in combinations(enumerate(entries), 2):
         if a.kind != b.kind:
             continue
         both = _union(a, b)
         tiles, own = both.tiles, takes[both.kind]
-        extra = _volume(both.box) * len(tiles) - sum(_volume(e.box) * len(e.tiles) for e in (a, b))
-        if best is not None and extra >= best[0]:
+        extra = _deliveries(both) - sum(map(_deliveries, (a, b)))
+        if extra > most or (best is not None and extra >= best[0]):
             continue
         groups = both.box[2]
         # a bundle that reaches no neuron is harmless; one of a group that an edge does not take is not
@@ -162,9 +174,13 @@ def _join_one(entries: list[RouteEntry], takes: Mapping[Kind, Mapping[Coordinate
 
 
 def routes_of(
-    name: str, words: int, needs: Sequence[Need], takes: Mapping[Kind, Mapping[Coordinate, Ends]], limit: int
-) -> list[RouteEntry]:
+    name: str, words: int, needs: Sequence[Need], takes: Mapping[Kind, Mapping[Coordinate, Ends]], limit: int,
+    wanted: int | None = None,
+) -> list[RouteEntry]:  # fmt: skip
     """At most ``limit`` route entries of a core of ``name`` that holds ``words`` words.
+
+    ``wanted``: with more entries the core's emission would hold up the chip; they are joined as long as that does not
+    multiply what is delivered by more than :data:`MOST_NEEDLESS`.
 
     Exact where the entries suffice: a tile gets what it needs and, but for gaps between kernels, nothing else. Else
     entries are joined (a bundle that hits no neuron is harmless). ``takes``: the groups that each tile's edge accepts.
@@ -184,4 +200,8 @@ def routes_of(
                 f"{name!r} needs routes {needed} per core ({len(entries)} with joined ones), the chip has {limit}: use "
                 "fewer cores for the layers that read it, or more route entries"
             )
+    exact = sum(map(_deliveries, entries))
+    while wanted is not None and len(entries) > wanted:
+        if not _join_one(entries, takes, MOST_NEEDLESS * exact - sum(map(_deliveries, entries))):
+            break
     return entries

@@ -4,12 +4,15 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from hdl.config import ChipConfig
+from sdann.mapper.geometry import groups_of
+from sdann.mapper.grids import EMIT_LEAST
 from sdann.mapper.image import Coordinate
+from sdann.mapper.manifest import RegionEntry
 from sdann.mapper.routing import RouteEntry
 from sdann.mapper.work import Spikes
 from sdann.mesh_model import deliver
 
-__all__ = ["Traffic", "traffic_of"]
+__all__ = ["Traffic", "emission_cycles", "most_routes", "traffic_of"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,28 @@ def bundles_of(entry: RouteEntry, name: str, spikes: Spikes) -> float:
         for first, last, phase in ((y0, y1, phase_y), (x0, x1, phase_x))
     )
     return float(own[:, rows, columns].sum())
+
+
+def _words(name: str, held: RegionEntry, spikes: Spikes) -> tuple[float, int]:
+    """(bundles per sample, words) of some activations."""
+    own = spikes.bundles[name]
+    first, last = held.channel0 // spikes.lanes, groups_of(held.channel0 + held.channels, spikes.lanes)
+    own = own[first:last, held.y0 : held.y0 + held.height, held.x0 : held.x0 + held.width]
+    return float(own.sum()), own.size
+
+
+def emission_cycles(name: str, held: RegionEntry, spikes: Spikes, steps: int, routes: int) -> float:
+    """Cycles per window in which a core emits: a word with spikes takes one for each route, the others take one."""
+    bundles, words = _words(name, held, spikes)
+    return bundles * (max(EMIT_LEAST, routes) - 1) + steps * words
+
+
+def most_routes(name: str, held: RegionEntry, spikes: Spikes, steps: int, cycles: float) -> int | None:
+    """Route entries with which emission takes so many cycles at most, but at least one; None: any number."""
+    if name not in spikes.bundles:
+        return None
+    bundles, words = _words(name, held, spikes)
+    return max(1, int((cycles - steps * words) / bundles + 1)) if bundles else None
 
 
 def traffic_of(

@@ -28,7 +28,7 @@ def described(mapped: NetworkMap) -> list[object]:
     return [
         (
             one.frame, one.tiles, one.method, one.traffic,
-            {name: (g.rows, g.columns, g.channels, g.parts, g.load) for name, g in one.grids.items()},
+            {name: (g.boxes, g.channels, g.parts, g.load) for name, g in one.grids.items()},
         )
         for one in mapped.passes
     ]  # fmt: skip

@@ -14,10 +14,10 @@ from sdann.errors import DoesNotFitError
 from sdann.graph import INPUT, Edge, FanIn, Layer, QuantizedNetwork
 from sdann.mapper.feeds import Place, held
 from sdann.mapper.geometry import groups_of, weight_words_of
-from sdann.mapper.grids import ROUTES_OF_A_SOURCE, Grid, layer_grids, split_fan_in
+from sdann.mapper.grids import EMITTING, ROUTES_OF_A_SOURCE, Grid, Taste, _fewest, layer_grids, split_fan_in
 from sdann.mapper.limits import can_split
 from sdann.mapper.manifest import RegionEntry
-from sdann.mapper.work import Spikes, assumed_spikes, count_spikes, layer_work
+from sdann.mapper.work import Spikes, assumed_spikes, count_spikes, layer_visits
 from sdann.random_networks import FEATURES, random_input, random_network
 from sdann.random_places import with_chip_parts
 
@@ -56,20 +56,31 @@ def covers(grid: Grid, extent: RegionEntry, network: QuantizedNetwork) -> bool:
     return bool((times == expected).all()) and grid.cores == len(grid.pieces)
 
 
-def load_of(grid: Grid, network: QuantizedNetwork, config: ChipConfig, spikes: Spikes) -> float:
+def load_of(grid: Grid, network: QuantizedNetwork, config: ChipConfig, spikes: Spikes, readers: int = 0) -> float:
     """Cycles of the busiest core, added up neuron by neuron."""
     layer, most = network.layer(grid.name), 0.0
-    work = [layer_work(network, layer, spikes, part) for part in fan_in(layer, grid)]
+    parts = fan_in(layer, grid)
+    work = [layer_visits(network, layer, spikes, part, config.weight_ports) for part in parts]
     for piece in grid.pieces:
         place = Place(tile=(1, 1), rows=piece.rows, columns=piece.columns, channels=piece.channels, part=piece.part)
-        neurons, _ = held(network, grid.name, layer, place)
+        neurons, outputs = held(network, grid.name, layer, place)
         first, groups = neurons.channel0 // config.lanes, groups_of(neurons.channels, config.lanes)
-        cycles = 0.0
+        subwords = config.lanes // config.requant_lanes
+        kept = outputs.height * outputs.width * groups
+        cycles = 0.0 if layer.pool is None else float(kept * subwords * layer.pool.kernel**2)
+        chunks = -(-config.requant_lanes * config.membrane_word_bits // config.data_bits)
         for y in range(neurons.y0, neurons.y0 + neurons.height):
             for x in range(neurons.x0, neurons.x0 + neurons.width):
                 for group in range(first, first + groups):
-                    cycles += work[piece.part][group, y, x] / (config.lanes * config.weight_ports)
-                    cycles += (network.time_steps + 1) * (config.lanes // config.requant_lanes)
+                    cycles += work[piece.part][group, y, x]
+                    cycles += (network.time_steps + 1) * subwords
+                    cycles += (len(parts) - 1) * subwords * chunks if grid.parts else 0
+        if readers:
+            own = spikes.bundles[grid.name][
+                first : first + groups, outputs.y0 : outputs.y0 + outputs.height,
+                outputs.x0 : outputs.x0 + outputs.width,
+            ]  # fmt: skip
+            cycles = max(cycles, (max(1.5, readers) * float(own.sum()) + network.time_steps * kept) / EMITTING)
         most = max(most, cycles)
     return most
 
@@ -113,16 +124,26 @@ def some_extent(network: QuantizedNetwork, name: str, lanes: int, rng: np.random
     )
 
 
-@given(seed=st.integers(0, 2**32 - 1), fields=chips, slots=st.integers(2, 4), source=st.booleans(), part=st.booleans())
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    fields=chips,
+    slots=st.integers(2, 4),
+    source=st.booleans(),
+    part=st.booleans(),
+    readers=st.integers(0, 3),
+)
 @example(  # the busiest core has fewer channels than another
     seed=445,
     fields={name: values[-1] for name, values in FIELDS.items()} | {"lanes": 2},
     slots=2,
     source=False,
     part=False,
+    readers=0,
 )
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
-def test_options(seed: int, fields: dict[str, int], slots: int, source: bool, part: bool) -> None:
+def test_options(
+    seed: int, fields: dict[str, int], slots: int, source: bool, part: bool, readers: int
+) -> None:  # fmt: skip
     network, config, spikes, rng = drawn(seed, fields)
     name = network.layers[0].name
     extent = some_extent(network, name, config.lanes, rng) if part else whole(network, name)
@@ -130,7 +151,7 @@ def test_options(seed: int, fields: dict[str, int], slots: int, source: bool, pa
     try:
         front = layer_grids(
             network, name, config, extent=extent, slots=slots, spikes=spikes, source=source,
-            splittable=can_split(layer, network),
+            splittable=can_split(layer, network), readers=readers,
         )  # fmt: skip
     except DoesNotFitError as error:
         assert any(word in str(error) for word in ("_words", "cores", "edges"))  # noqa: PT017
@@ -140,7 +161,7 @@ def test_options(seed: int, fields: dict[str, int], slots: int, source: bool, pa
         check_memories(grid, network, config, slots, source)
         assert grid.cores <= len(config.cores)
         if not source:
-            assert grid.load == pytest.approx(load_of(grid, network, config, spikes), rel=1e-9)
+            assert grid.load == pytest.approx(load_of(grid, network, config, spikes, readers), rel=1e-9)
             covered = [np.zeros(edge.channels, dtype=int) for edge in layer.edges]
             for some in (some for own in fan_in(layer, grid) for some in own):
                 covered[some.edge][some.channel0 : some.channel0 + some.channels] += 1
@@ -168,11 +189,17 @@ def test_faults_are_noticed(digits: QuantizedNetwork) -> None:
     extent = whole(digits, "conv2")
     grid = layer_grids(digits, "conv2", DEMO, extent=extent, slots=2, spikes=spikes, splittable=True)[-1]
     assert covers(grid, extent, digits)
-    (first, *rest), (y0, height) = grid.rows, grid.rows[0]
-    for rows in (tuple(rest), ((y0, height - 1), *rest), ((y0, height + 1), *rest), (*grid.rows, first)):
-        assert not covers(replace(grid, rows=rows), extent, digits)
+    first, *rest = grid.boxes
+    (y0, height), columns = first
+    for boxes in (
+        rest,
+        [((y0, height - 1), columns), *rest],
+        [((y0, height + 1), columns), *rest],
+        [first, *grid.boxes],
+    ):
+        assert not covers(replace(grid, boxes=tuple(boxes)), extent, digits)
     assert not covers(replace(grid, channels=grid.channels[1:]), extent, digits)
-    one = replace(grid, rows=((0, 8),), columns=((0, 8),))
+    one = replace(grid, boxes=(((0, 8), (0, 8)),))
     with pytest.raises(AssertionError):
         check_memories(one, digits, DEMO, 2, False)
     assert load_of(one, digits, DEMO, spikes) > grid.load
@@ -200,10 +227,11 @@ def test_weighted_cuts_do_better_where_spikes_are_skewed() -> None:
     extent = whole(network, "a")
     counts = np.zeros((1, 16, 1))
     counts[0, :4] = 400.0  # all the work is in four rows
-    spikes = replace(assumed_spikes(network, 2), spikes={INPUT: counts, "a": counts})
+    same = {INPUT: counts, "a": counts}
+    spikes = replace(assumed_spikes(network, 2), spikes=same, pairs=same)
     front = layer_grids(network, "a", config, extent=extent, slots=2, spikes=spikes)
     four = next(grid for grid in front if grid.cores == 4)
-    equal = replace(four, rows=((0, 4), (4, 4), (8, 4), (12, 4)))
+    equal = replace(four, boxes=tuple((rows, (0, 1)) for rows in ((0, 4), (4, 4), (8, 4), (12, 4))))
     assert [row for row, _ in four.rows][:3] == [0, 1, 2]
     assert four.load < 0.5 * load_of(equal, network, config, spikes)
     # no row lies beyond what a core holds
@@ -213,6 +241,63 @@ def test_weighted_cuts_do_better_where_spikes_are_skewed() -> None:
     # without skew, equal pieces are as good as any
     flat = layer_grids(network, "a", config, extent=extent, slots=2, spikes=assumed_spikes(network, 2))
     assert next(grid for grid in flat if grid.cores == 4).rows == equal.rows
+
+
+def test_bands_are_cut_on_their_own() -> None:
+    """A map of 4 x 4 in six pieces of at most three positions: three rows in columns, the last row in two. No grid."""
+    network, config = column(4), preset("test").replace(lanes=2, requant_lanes=2, neuron_words=64, map_side=16)
+    layers = tuple(replace(layer, shape=(2, 4, 4)) for layer in network.layers)
+    network = replace(network, input_shape=(2, 4, 4), layers=layers)
+    extent, spikes = whole(network, "a"), assumed_spikes(network, 2)
+    front = layer_grids(network, "a", config, extent=extent, slots=2, spikes=spikes, most=6)
+    six = next(grid for grid in front if grid.cores == 6)
+    assert covers(six, extent, network) and len(six.boxes) != len(six.rows) * len(six.columns)
+    assert max(h * w for (_, h), (_, w) in six.boxes) == 3
+    assert six.load == pytest.approx(load_of(six, network, config, spikes))
+
+
+@given(seed=st.integers(0, 2**32 - 1), most=st.integers(1, 12))
+@settings(max_examples=60, deadline=None)
+def test_the_fewest_bands(seed: int, most: int) -> None:
+    """Against all ways to cut a small map into bands of rows, and each of them into columns."""
+    rng = np.random.default_rng(seed)
+    work = rng.integers(1, 9, (4, 3)).astype(float)
+    spans = [np.array([(a, b) for a in range(n) for b in range(a + 1, n + 1)]) for n in (4, 3)]
+    costs = np.array([[work[a:b, c:d].sum() for c, d in spans[1]] for a, b in spans[0]])
+    bound = float(rng.integers(5, 40))
+
+    def cuts(size: int) -> list[list[tuple[int, int]]]:
+        chosen = (np.flatnonzero([mask >> n & 1 for n in range(size - 1)]) + 1 for mask in range(1 << (size - 1)))
+        return [list(pairwise([0, *ends.tolist(), size])) for ends in chosen]
+
+    counts = [
+        sum(
+            min([len(cut) for cut in cuts(3) if all(work[a:b, c:d].sum() <= bound for c, d in cut)], default=99)
+            for a, b in rows
+        )
+        for rows in cuts(4)
+    ]  # fmt: skip
+    found = _fewest(costs <= bound, spans[0], spans[1], most)
+    if min(counts) > most:
+        assert found is None
+        return
+    assert found is not None
+    pieces = [(spans[0][band], spans[1][span]) for band, own in found for span in own]
+    assert len(pieces) == min(counts)
+    times = np.zeros((4, 3))
+    for (a, b), (c, d) in pieces:
+        times[a:b, c:d] += 1
+        assert work[a:b, c:d].sum() <= bound
+    assert (times == 1).all()
+
+
+def test_taste() -> None:
+    """Less load comes first, then what is read; with a taste for few row tiles, those."""
+    square = Grid(name="a", boxes=(((0, 2), (0, 2)), ((2, 2), (0, 2))), channels=((0, 1),), load=100.0, received=40)
+    flat = replace(square, boxes=(((0, 4), (0, 1)), ((0, 4), (1, 1))), load=101.0, received=50)
+    worse = replace(flat, load=150.0, received=1)
+    assert sorted([worse, flat, square], key=Taste().rank) == [square, flat, worse]
+    assert sorted([worse, flat, square], key=Taste(tolerance=0.1, rows=2.0).rank) == [flat, square, worse]
 
 
 def test_more_slots_take_more_room(digits: QuantizedNetwork) -> None:

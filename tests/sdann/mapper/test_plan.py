@@ -24,7 +24,7 @@ DEMO = preset("demo")
 
 
 def grid(name: str, cores: int, load: float) -> Grid:
-    return Grid(name=name, rows=((0, 1),) * cores, columns=((0, 1),), channels=((0, 1),), load=load)
+    return Grid(name=name, boxes=(((0, 1), (0, 1)),) * cores, channels=((0, 1),), load=load)
 
 
 @st.composite

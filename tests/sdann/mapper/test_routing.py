@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from sdann.errors import DoesNotFitError
 from sdann.mapper.image import Coordinate
-from sdann.mapper.routing import Ends, Kind, Need, RouteEntry, rectangles, routes_of
+from sdann.mapper.routing import MOST_NEEDLESS, Ends, Kind, Need, RouteEntry, rectangles, routes_of
 
 A, B = Kind(layer="a", edge=0, age=0), Kind(layer="a", edge=1, age=0)
 tiles = st.tuples(st.integers(0, 5), st.integers(0, 5))
@@ -114,6 +114,30 @@ def test_the_cheapest_pair_is_joined() -> None:
     assert sorted((e.box[0], e.dst) for e in joined) == [((0, 1), (0, 0, 1, 2)), ((7, 7), (0, 0, 3, 3))]
     (one,) = routes_of("x", 1, needs, takes, 1)
     assert (one.box[0], one.dst) == ((0, 7), (0, 0, 1, 3))
+
+
+@given(demand=demands(), wanted=st.integers(1, 6))
+@settings(max_examples=120, deadline=None)
+def test_fewer_entries_for_speed(
+    demand: tuple[list[Need], dict[Kind, dict[Coordinate, Ends]]], wanted: int
+) -> None:  # fmt: skip
+    """Everything that is needed arrives once, and not too much else."""
+    needs, takes = demand
+    exact, joined = routes_of("x", 20, needs, takes, 1000), routes_of("x", 20, needs, takes, 1000, wanted)
+    assert joined == exact if len(exact) <= wanted else len(joined) <= len(exact)
+    got, needed = delivered(joined), read(needs)
+    assert all(got[key] == 1 for key in needed)
+    assert set(got.values()) <= {1}
+    assert got.total() <= MOST_NEEDLESS * needed.total()
+
+
+def test_how_far_entries_are_joined_for_speed() -> None:
+    needs = [Need(kind=A, tile=(0, x), box=box(2 * x, 2 * x + 1)) for x in range(1, 7)]
+    takes = {A: {(0, x): (0, 0) for x in range(1, 7)}}
+    assert [len(routes_of("x", 1, needs, takes, 9, wanted)) for wanted in (6, 4, 3)] == [6, 4, 3]
+    # all in one would deliver six times what is needed
+    assert len(routes_of("x", 1, needs, takes, 9, 1)) == 2
+    assert len(routes_of("x", 1, needs, takes, 1)) == 1  # where the chip has no more, it must be
 
 
 @pytest.mark.parametrize(

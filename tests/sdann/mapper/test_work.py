@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hdl.config import preset
 from hdl.program import Counter
 from sdann import reference
+from sdann.cycles import predict
 from sdann.errors import DoesNotFitError
 from sdann.golden import GoldenResult
 from sdann.graph import INPUT, QuantizedNetwork
@@ -17,11 +18,10 @@ from sdann.mapper import plan_network
 from sdann.mapper.feeds import held
 from sdann.mapper.geometry import groups_of
 from sdann.mapper.relays import with_relays
-from sdann.mapper.work import Spikes, assumed_spikes, count_spikes, layer_work, with_repeated
+from sdann.mapper.work import Spikes, assumed_spikes, count_spikes, layer_visits, layer_work, with_repeated
 from sdann.passes import run_passes
 from sdann.random_networks import FEATURES, random_input, random_network
 from sdann.random_places import with_chip_parts
-from sdann.tile_model import TileModel
 
 SAMPLES = 4  # a power of two: means per sample are exact
 CHIP = preset("test").replace(
@@ -56,7 +56,7 @@ def test_work_adds_up_to_the_goldens_operations(seed: int, lanes: int, signed: b
 @given(seed=st.integers(0, 2**32 - 1))
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 def test_every_core_does_its_share(seed: int) -> None:
-    """Neuron by neuron: what a core's region and part add up to is what its counter says."""
+    """Neuron by neuron: what a core's region and part add up to is what its counters of SOPs and visits say."""
     network, x, golden = case(seed, CHIP.lanes)
     spikes = count_spikes(network, golden.activations, CHIP.lanes)
     try:
@@ -66,20 +66,25 @@ def test_every_core_does_its_share(seed: int) -> None:
     found = []
 
     def run(image, sources):  # type: ignore[no-untyped-def]
-        found.append(TileModel(image).run(sources))
-        return found[-1].activations
+        report, result = predict(image, sources, queues=False)
+        found.append((result, dict(zip(report.cores, report.total("busy").tolist(), strict=True))))
+        return result.activations
 
     run_passes(mapped.images(), x, run)
-    for one, result in zip(mapped.passes, found, strict=True):
+    for one, (result, busy) in zip(mapped.passes, found, strict=True):
         for name in one.frame.layers:
             layer = one.network.layer(name)
             work = [layer_work(one.network, layer, mapped.spikes, part) for part in layer.split]
+            visits = [layer_visits(one.network, layer, mapped.spikes, part, CHIP.weight_ports) for part in layer.split]
             for place in one.places[name]:
                 region, _ = held(one.network, name, layer, place)
                 first = region.channel0 // CHIP.lanes
-                own = work[place.part][first : first + groups_of(region.channels, CHIP.lanes)]
-                own = own[:, region.y0 : region.y0 + region.height, region.x0 : region.x0 + region.width]
-                assert SAMPLES * own.sum() == result.counters[place.tile][Counter.SOPS], (name, place)
+                own = (
+                    slice(first, first + groups_of(region.channels, CHIP.lanes)),
+                    slice(region.y0, region.y0 + region.height), slice(region.x0, region.x0 + region.width),
+                )  # fmt: skip
+                assert SAMPLES * work[place.part][own].sum() == result.counters[place.tile][Counter.SOPS], (name, place)
+                assert SAMPLES * visits[place.part][own].sum() == busy[place.tile], (name, place)
 
 
 def test_a_spike_more_is_noticed() -> None:
@@ -103,6 +108,7 @@ def test_bundles_are_steps_in_which_a_group_spikes(lanes: int) -> None:
             bits = (values[:, :, None] >> np.arange(network.time_steps)) & 1
             assert bundles[group, y, x] * SAMPLES == bits.any(axis=1).sum()
             assert spikes.spikes[name][group, y, x] * SAMPLES == bits.sum()
+            assert spikes.pairs[name][group, y, x] * SAMPLES == ((bits.sum(axis=1) + 1) // 2).sum()
 
 
 def test_assumed_spikes_are_the_same_everywhere(digits: QuantizedNetwork) -> None:
@@ -114,7 +120,13 @@ def test_assumed_spikes_are_the_same_everywhere(digits: QuantizedNetwork) -> Non
         assert spikes.spikes[name].shape == spikes.bundles[name].shape == shape
         assert len(np.unique(spikes.spikes[name])) == 1
         assert (spikes.bundles[name] <= digits.time_steps).all()
-        assert (spikes.bundles[name] <= spikes.spikes[name]).all()
+        assert (spikes.bundles[name] <= spikes.pairs[name]).all()
+        assert (spikes.pairs[name] <= spikes.spikes[name]).all()
+        count = min(channels, 4)  # the mean over all masks, one by one
+        odds = [(mask.bit_count(), 0.25 ** mask.bit_count() * 0.75 ** (count - mask.bit_count()))
+                for mask in range(1 << count)]  # fmt: skip
+        mean = digits.time_steps * sum(-(-bits // 2) * odd for bits, odd in odds)
+        assert spikes.pairs[name][0, 0, 0] == pytest.approx(mean)
     assert spikes.spikes["input"][0, 0, 0] == spikes.spikes["conv1"][0, 0, 0] / 4  # it has one channel of four
 
 
@@ -130,4 +142,5 @@ def test_relays_repeat_their_sources_spikes() -> None:
     assert set(known.spikes) == set(counted.spikes)
     for name in counted.spikes:
         np.testing.assert_array_equal(known.spikes[name], counted.spikes[name])
+        np.testing.assert_array_equal(known.pairs[name], counted.pairs[name])
         np.testing.assert_array_equal(known.bundles[name], counted.bundles[name])
