@@ -55,7 +55,7 @@ def main() -> None:
 
 for _command in (
     demo_command, zoo_command, train_command, agree_command, quantize_command, size_command, map_command,
-    assemble_command, verilog_command, registers_command, validate_command, cosim_command, campaign_command, coverage_command,
-    formal_command, fpga_command, board_command, paper_command, bench_command,
+    assemble_command, verilog_command, registers_command, validate_command, cosim_command, campaign_command,
+    coverage_command, formal_command, fpga_command, board_command, paper_command, bench_command,
 ):  # fmt: skip
     main.add_command(_command)

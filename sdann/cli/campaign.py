@@ -80,9 +80,7 @@ def campaign_run_command(
         Request(what=what, config=config, sample=sample, seed=seed, data=data, calibration=calibration)
         for what in networks
     ]
-    options = CampaignOptions(
-        build_dir=build_dir, layers=layers, shapes=shapes, timeout=timeout, retries=retries
-    )
+    options = CampaignOptions(build_dir=build_dir, layers=layers, shapes=shapes, timeout=timeout, retries=retries)
     with results_file(results, write=True) as file:
         file.check_hardware()
         with connect(workers=workers, scheduler=scheduler) as client, progress() as steps:

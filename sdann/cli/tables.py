@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from sim.traffic.sweep import Curve
 
 __all__ = [
-    "agreement_table", "campaign_text", "cycle_table", "figure_text", "fit_rows", "fit_text", "layer_table", "load_table", "map_rows",
-    "map_text", "proof_table", "quantize_table", "stage_text", "table", "validation_text", "zoo_table",
+    "agreement_table", "campaign_text", "cycle_table", "figure_text", "fit_rows", "fit_text", "layer_table",
+    "load_table", "map_rows", "map_text", "proof_table", "quantize_table", "stage_text", "table",
+    "validation_text", "zoo_table",
 ]  # fmt: skip
 
 MOST_LISTED, MOST_COLUMNS = 8, 10

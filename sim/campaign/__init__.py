@@ -1,4 +1,4 @@
-"""Campaigns: every tile of every layer of networks of any size on the RTL, in jobs that may die and be taken up again."""
+"""Campaigns: every tile of every layer of networks of any size on the RTL, by workers that may die at any time."""
 
 from .engine import CampaignOptions, run_campaign
 from .prepare import Request

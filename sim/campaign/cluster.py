@@ -39,16 +39,25 @@ def connect(*, workers: int, scheduler: str | None = None) -> Iterator[Client]:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     with dask.config.set(SETTINGS):
         if scheduler is None:
-            with LocalCluster(
-                n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None,
-                memory_limit=WORKER_MEMORY, silence_logs=logging.CRITICAL,
-            ) as cluster, Client(cluster) as client:
+            with (
+                LocalCluster(
+                    n_workers=workers,
+                    threads_per_worker=1,
+                    processes=True,
+                    dashboard_address="127.0.0.1:0",
+                    memory_limit=WORKER_MEMORY,
+                    silence_logs=logging.CRITICAL,
+                ) as cluster,
+                Client(cluster) as client,
+            ):
                 yield client
             return
         try:
             client = Client(scheduler, timeout=WAIT)
         except (OSError, TimeoutError, ValueError) as error:
-            raise SdannError(f"no scheduler answers at {scheduler!r} ({error}); start one with `dask scheduler`") from None
+            raise SdannError(
+                f"no scheduler answers at {scheduler!r} ({error}); start one with `dask scheduler`"
+            ) from None
         with client:
             try:
                 client.wait_for_workers(1, timeout=WAIT)

@@ -35,8 +35,8 @@ Report = Callable[[int, int, str], None]
 @dataclass(frozen=True, kw_only=True)
 class CampaignOptions:
     """``build_dir``: where the tile's library is built. ``layers``: run these alone, all if empty; ``shapes``: run one
-    tile of every shape. ``chunk``: tiles of a job; ``timeout``: its seconds; ``retries``: times that a tile is tried again
-    after it has taken its worker with it, or failed otherwise. ``job``: what a worker runs.
+    tile of every shape. ``chunk``: tiles of a job; ``timeout``: its seconds; ``retries``: times that a tile is tried
+    again after it has taken its worker with it, or failed otherwise. ``job``: what a worker runs.
     """
 
     build_dir: Path
@@ -72,9 +72,9 @@ def run_campaign(
 ) -> list[str]:  # fmt: skip
     """Runs every tile that ``requests`` and ``options`` ask for and that ``results`` does not have yet.
 
-    ``report``: is told tiles done, tiles in all, and speed and mismatches so far. Returns a line for every tile that had
-    to be given up; what the tiles gave is in ``results``. Raises SdannError for bad input, and where a worker cannot
-    work at all.
+    ``report``: is told tiles done, tiles in all, and speed and mismatches so far. Returns a line for every tile that
+    had to be given up; what the tiles gave is in ``results``. Raises SdannError for bad input, and where a worker
+    cannot work at all.
     """
     results.check_hardware()
     return _Engine(results, client, options, report).run(requests)
@@ -85,7 +85,7 @@ class _Engine:
         self.results, self.client, self.options, self._report = results, client, options, report
         self.work = work_folder(results.path)
         self.inbox: queue.Queue[tuple[str, object, object]] = queue.Queue()
-        self.running: dict[str, tuple[TileJob, Future]] = {}
+        self.running: dict[str, tuple[TileJob, Future[JobResult]]] = {}
         self.failures: dict[tuple[int, int, Coordinate], int] = {}  # of tiles that were alone in their job
         self.given_up: list[str] = []
         self.tally = _Tally()

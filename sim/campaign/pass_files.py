@@ -1,8 +1,8 @@
 """A pass as files that any worker can read: its program, and what one sample makes of it.
 
-``pass-003.image`` is the program image. ``pass-003.sample`` is a safetensors file: per core the words of its activations
-and, where they are sent, of its membranes; the counters that it must have; and the golden's activations of each layer,
-as far as the pass holds them.
+``pass-003.image`` is the program image. ``pass-003.sample`` is a safetensors file: per core the words of its
+activations and, where they are sent, of its membranes; the counters that it must have; and the golden's activations of
+each layer, as far as the pass holds them.
 """
 
 import hashlib
@@ -73,8 +73,8 @@ def load_pass(folder: Path, number: int, digests: Digests) -> tuple[TileProgram,
     for path, digest in zip(paths, digests, strict=True):
         if not path.is_file() or _digest(path) != digest:
             raise FileFormatError(
-                f"{path}: missing, or not what the campaign wrote there: remove the campaign's file and its folder, and "
-                "run it again"
+                f"{path}: missing, or not what the campaign wrote there: remove the campaign's file and its "
+                "folder, and run it again"
             )
     image = load_image(paths[0], checked=False)  # it was when it was made, and the digest says that it still is that
     words: dict[tuple[int, int], IntArray] = {}

@@ -155,6 +155,4 @@ def prepare(opened: Opened, folder: Path, numbers: Sequence[int], go_on: Callabl
                 r.channel0 : r.channel0 + r.channels, r.y0 : r.y0 + r.height, r.x0 : r.x0 + r.width
             ]
         digests = save_pass(folder, number, image, result, expected)
-        yield Prepared(
-            number=number, digests=digests, cores=core_rows(image), seconds=time.perf_counter() - started
-        )
+        yield Prepared(number=number, digests=digests, cores=core_rows(image), seconds=time.perf_counter() - started)

@@ -9,9 +9,9 @@ __all__ = ["tile_shape"]
 
 
 def tile_shape(image: ProgramImage, core: Coordinate) -> str:
-    """Read from the words of the core's descriptors: of each edge its kind, kernel, stride, padding, signedness and
-    channel groups; of the tile its channel groups, channels in the last of them, pooling, role in a split fan-in,
-    integration and read-out.
+    """Read from the words of the core's descriptors: of each edge its kind, kernel, stride, padding, channel groups and
+    the channels that those have, shift and signedness; of the tile its channel groups, the channels in the last of
+    them, pooling, role in a split fan-in, integration and read-out.
 
     How many rows and columns the tile has is not part of it, nor where it lies.
     """
@@ -23,16 +23,17 @@ def tile_shape(image: ProgramImage, core: Coordinate) -> str:
         if not e["enable"]:
             continue
         stride = 1 << e["stride_log2"]
-        padding = [e[f"{axis}_offset"] + start * stride for axis, start in (("y", entry.region.y0), ("x", entry.region.x0))]
+        padding = [
+            e[f"{axis}_offset"] + start * stride for axis, start in (("y", entry.region.y0), ("x", entry.region.x0))
+        ]
         edges.append(
             f"{'depthwise' if e['depthwise'] else 'conv'} {e['kernel_h']}x{e['kernel_w']} stride {stride} "
-            f"padding {padding[0]},{padding[1]} of {e['groups']} groups{' signed' if e['signed'] else ''}"
+            f"padding {padding[0]},{padding[1]} of {e['groups']} groups, {1 << e['row_shift']} channels in use, "
+            f"shift {e['shift']}{', signed' if e['signed'] else ''}"
         )
     said = [" + ".join(edges) or "input", f"to {d['groups']} groups, {d['last_lanes']} lanes in the last"]
     if d["pool"]:
-        said.append(
-            f"pool {d['pool_kernel']} stride {1 << d['pool_stride_log2']} padding {d['pool_y']},{d['pool_x']}"
-        )
+        said.append(f"pool {d['pool_kernel']} stride {1 << d['pool_stride_log2']} padding {d['pool_y']},{d['pool_x']}")
     if d["part"]:
         said.append("a part")
     elif len({c.part for c in image.cores_of(entry.layer)}) > 1:

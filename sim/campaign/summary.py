@@ -31,9 +31,9 @@ class LayerSummary:
 
 @dataclass(frozen=True, kw_only=True)
 class RunSummary:
-    """A network with one sample. ``cores``: of its plan; ``made``: passes whose files are there. ``cycles``: tile-cycles;
-    ``seconds``: of the workers, summed. ``retries``: jobs that were sent out again, ``failed``: tiles given up, which may
-    have been run later. ``problems``: a line for each tile that is not as it must be.
+    """A network with one sample. ``cores``: of its plan; ``made``: passes whose files are there. ``seconds``: of the
+    workers, summed; ``preparation``: to write the passes. ``retries``: jobs that were sent out again, ``failed``: tiles
+    given up, which may have been run later. ``problems``: a line for each tile that is not as it must be.
     """
 
     network: str
