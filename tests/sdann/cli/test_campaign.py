@@ -1,6 +1,5 @@
 """``sdann campaign``: a campaign from the command line, and what is said where it cannot run or has found something."""
 
-import dataclasses
 import fcntl
 import json
 import os
@@ -13,35 +12,29 @@ from pathlib import Path
 
 import pytest
 
-from hdl.config import preset
-from hdl.program import Counter, Memory
+from hdl.program import Counter
 from sdann.mapper.build import NetworkMap
 from sdann.network_file import save_network
 from sim.campaign import cluster
 
-from ...sim.test_passes import CHIP, networks
+from ...sim.campaign.conftest import campaign_network, wrong_weights
 from .conftest import BUILD_DIR
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")
 
-SET = [
-    option
-    for field in dataclasses.fields(CHIP)
-    if getattr(CHIP, field.name) != getattr(preset("test"), field.name)
-    for option in ("--set", f"{field.name}={getattr(CHIP, field.name)}")
-]
+CHIP = ["--preset", "test", "--set", "rows=3", "--set", "cols=3"]
 
 
 @pytest.fixture(scope="module")
 def network_file(tmp_path_factory):
     path = tmp_path_factory.mktemp("campaign") / "net.safetensors"
-    save_network(next(networks())[1], path)
+    save_network(campaign_network(), path)
     return str(path)
 
 
 @pytest.fixture
 def arguments(network_file):
-    return ["campaign", "run", "results", network_file, "--preset", "test", *SET, "--build-dir", str(BUILD_DIR)]
+    return ["campaign", "run", "results", network_file, *CHIP, "--build-dir", str(BUILD_DIR)]
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +61,7 @@ def test_run_and_show(sdann, arguments, tmp_path):
     assert sum(layer["tile_cycles"] for layer in run["layers"]) == run["tile_cycles"] > 0
     assert sdann("campaign", "show", "results", "--json").data["runs"] == [run]
     shown = sdann("campaign", "show", "results").stdout
-    assert "conv1" in shown and f"{run['tile_cycles']:,}" in shown
+    assert "depthwise1" in shown and f"{run['tile_cycles']:,}" in shown
 
 
 def test_a_scheduler_that_is_there(sdann, arguments, scheduler):
@@ -80,14 +73,7 @@ def test_a_scheduler_that_is_there(sdann, arguments, scheduler):
 
 def test_wrong_activations_are_a_failure(sdann, arguments, scheduler, monkeypatch):
     right = NetworkMap.image
-
-    def wrong(self, number):
-        image = right(self, number)
-        core = image.cores_of(image.computed[-1].name)[0]
-        word = image.words((core.y, core.x), Memory.WEIGHT)[0]
-        return image.with_word((core.y, core.x), Memory.WEIGHT, 0, word ^ 0x80)
-
-    monkeypatch.setattr(NetworkMap, "image", wrong)
+    monkeypatch.setattr(NetworkMap, "image", lambda self, number: wrong_weights(right(self, number)))
     for command in ([*arguments, "--scheduler", scheduler], ["campaign", "show", "results"]):
         result = sdann(*command)
         assert result.exit_code == 1
@@ -115,7 +101,7 @@ def test_files_that_are_no_results(refused, arguments, tmp_path):
 @pytest.fixture
 def results(sdann, arguments, scheduler):
     """A file of results with one layer done."""
-    assert sdann(*arguments, "--scheduler", scheduler, "--layer", "conv1").exit_code == 0
+    assert sdann(*arguments, "--scheduler", scheduler, "--layer", "depthwise1").exit_code == 0
     return "results"
 
 
@@ -144,7 +130,7 @@ def test_two_campaigns_do_not_share_a_file(refused, arguments, results):
 
 def test_an_unknown_layer(refused, arguments, results, scheduler):
     message = refused(*arguments, "--scheduler", scheduler, "--layer", "conv7")
-    assert "no network has a layer 'conv7'; there are: conv1" in message
+    assert "no network has a layer 'conv7'; there are: depthwise1" in message
 
 
 def test_the_table_has_every_counter(results):

@@ -1,22 +1,46 @@
 """A campaign of test size: a network in several passes, on the smallest chip, with two workers."""
 
 import cloudpickle
+import numpy as np
 import pytest
 
+from hdl.config import preset
+from hdl.program import Memory
+from sdann.mapper import ProgramImage
 from sdann.network_file import save_network
+from sdann.random_networks import random_network
 from sim.campaign import CampaignOptions, Request, results_file, run_campaign
 from sim.campaign.cluster import connect
 
-from ..test_passes import CHIP, networks
 from . import jobs
 
 cloudpickle.register_pickle_by_value(jobs)  # workers cannot import what is not installed
 
 
+CHIP = preset("test").replace(rows=3, cols=3)
+"""That of most tests of simulations, whose compiled tile it shares."""
+
+
+def campaign_network():
+    """Three layers in three passes, with bands of a layer, several sources of a pass, and a split fan-in."""
+    return random_network(
+        np.random.default_rng(44), layers=3, channels=12, max_side=8, max_edges=2, features=["skips", "pool"],
+        signed_output=True,
+    )  # fmt: skip
+
+
+def wrong_weights(image: ProgramImage) -> ProgramImage:
+    """The program with other weights in all its layers."""
+    for core, entry in image.cores.items():
+        if entry.stage:
+            for address, word in enumerate(image.words(core, Memory.WEIGHT)):
+                image = image.with_word(core, Memory.WEIGHT, address, word ^ 0x60606060)  # in every lane
+    return image
+
+
 @pytest.fixture(scope="session")
 def network():
-    """Three layers with bands, several sources of a pass, pooling and a split fan-in."""
-    return next(networks())[1]
+    return campaign_network()
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,6 @@ import sqlite3
 
 import pytest
 
-from hdl.program import Memory
 from sdann.errors import FileFormatError, SdannError
 from sdann.mapper import ProgramImage
 from sdann.mapper.build import NetworkMap
@@ -15,6 +14,7 @@ from sim.campaign.engine import CampaignOptions, run_campaign
 from sim.campaign.summary import summarize
 
 from . import jobs
+from .conftest import wrong_weights
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")  # of sockets to workers that were killed
 
@@ -60,6 +60,8 @@ def test_everything_is_compared(undisturbed, network):
     assert found.compared == sum(row["compared"] for row in rows(undisturbed))
     shown = rows(undisturbed, "SELECT part, activations FROM cores")
     assert any(row["part"] and not row["activations"] for row in shown)  # a split fan-in is among them
+    extents = rows(undisturbed, "SELECT pass, layer, stage, channels * height * width AS size FROM extents")
+    assert any(row["stage"] and row["size"] < sizes[row["layer"]] for row in extents)  # and bands of a layer
     assert events(undisturbed) == []
 
 
@@ -72,11 +74,11 @@ def test_what_is_done_is_not_done_again(undisturbed, campaign, tmp_path):
 
 
 def test_workers_that_die_change_nothing(undisturbed, campaign, client, tmp_path):
-    assert campaign(client, chunk=2, retries=50, job=jobs.dies_at_random) == []
+    assert campaign(client, chunk=4, retries=50, job=jobs.dies_at_random) == []
     path = tmp_path / "results.db"
     assert fixed(path) == fixed(undisturbed)
     assert summary(path).complete
-    assert len(events(path)) >= 3 and set(events(path)) == {"worker lost"}
+    assert len(events(path)) >= 2 and set(events(path)) == {"worker lost"}
     assert max(row["attempt"] for row in rows(path)) > 1
 
 
@@ -99,10 +101,15 @@ def test_a_campaign_that_was_stopped_goes_on(undisturbed, campaign, client, tmp_
 
 
 def test_a_tile_that_hangs_is_given_up_and_the_rest_goes_on(undisturbed, campaign, client, tmp_path):
-    (line,) = campaign(client, chunk=4, timeout=0.5, retries=1, job=jobs.hangs_at_one)
-    assert "pass 0, core (0, 2): given up after 3 attempts" in line and "more than 1 s" in line
+    (line,) = campaign(client, chunk=4, timeout=0.5, retries=2, job=jobs.hangs_at_one)
+    assert "pass 0, core (0, 2): given up after 4 attempts" in line and "more than 1 s" in line
     path = tmp_path / "results.db"
-    assert events(path) == ["time-out", "time-out", "time-out", "failed"]
+    found = events(path)  # a job may have been on its way to the worker that ended
+    assert (
+        found.count("time-out") == 4
+        and found.count("failed") == 1
+        and set(found) <= {"time-out", "failed", "worker lost"}
+    )
     missing = [row for row in fixed(undisturbed) if (row["pass"], row["y"], row["x"]) == (0, 0, 2)]
     assert fixed(path) == [row for row in fixed(undisturbed) if row not in missing] and len(missing) == 1
     found = summary(path)
@@ -127,17 +134,10 @@ def test_a_worker_without_room_is_reported(undisturbed, campaign, client, tmp_pa
     assert texts and all("OSError: no room for" in text for text in texts)
 
 
-def flipped(image: ProgramImage) -> ProgramImage:
-    """A weight of the last layer with another sign."""
-    core = image.cores_of(image.computed[-1].name)[0]
-    word = image.words((core.y, core.x), Memory.WEIGHT)[0]
-    return image.with_word((core.y, core.x), Memory.WEIGHT, 0, word ^ 0x80)
-
-
 def test_a_wrong_mapping_gives_mismatches(campaign, client, tmp_path, monkeypatch):
     """The tile model runs the same wrong program: only the golden knows."""
     right = NetworkMap.image
-    monkeypatch.setattr(NetworkMap, "image", lambda self, number: flipped(right(self, number)))
+    monkeypatch.setattr(NetworkMap, "image", lambda self, number: wrong_weights(right(self, number)))
     campaign(client)
     found = summary(tmp_path / "results.db")
     assert found.mismatches > 0 and not all(row["problems"] for row in fixed(tmp_path / "results.db"))
@@ -147,7 +147,7 @@ def test_a_wrong_mapping_gives_mismatches(campaign, client, tmp_path, monkeypatc
 def test_a_wrong_program_gives_problems(campaign, client, tmp_path, monkeypatch):
     """The tile does not do what the tile model says."""
     right = ProgramImage.save
-    monkeypatch.setattr(ProgramImage, "save", lambda self, path: right(flipped(self), path))
+    monkeypatch.setattr(ProgramImage, "save", lambda self, path: right(wrong_weights(self), path))
     campaign(client)
     assert any(row["problems"] for row in fixed(tmp_path / "results.db"))
     assert summary(tmp_path / "results.db").problems
@@ -193,7 +193,7 @@ def test_layers_and_shapes(undisturbed, request_, campaign, client, tmp_path, bu
                "USING (run, pass, y, x) GROUP BY shape")  # fmt: skip
     assert {row["done"] for row in ran} == {1} and len(ran) < len(fixed(undisturbed))
     assert not summary(tmp_path / "shapes.db").complete
-    with pytest.raises(SdannError, match="no network has a layer 'conv99'; there are: conv1, "):
+    with pytest.raises(SdannError, match="no network has a layer 'conv99'; there are: depthwise1, "):
         campaign(None, layers=("conv99",))
 
 
