@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from sdann.atomic import atomic
 from sdann.errors import FileFormatError, SdannError
 from sdann.mapper.image import Coordinate
 from sdann.mapper.manifest import RegionEntry
@@ -63,7 +64,9 @@ def results_file(path: Path, *, write: bool) -> Iterator["Results"]:
                 raise SdannError(f"{path}: another campaign writes to it; wait for it, or stop it") from None
         results = None
         try:
-            results = Results(path, new=write and (not path.exists() or not path.stat().st_size))
+            if write and not path.exists():
+                _make(path)
+            results = Results(path)
             yield results
         except sqlite3.DatabaseError as error:
             raise FileFormatError(
@@ -77,28 +80,35 @@ def results_file(path: Path, *, write: bool) -> Iterator["Results"]:
             lock.close()
 
 
+def _make(path: Path) -> None:
+    """An empty file of results, whole from its first moment."""
+    with atomic(path) as temporary:
+        db = sqlite3.connect(temporary)
+        try:
+            db.executescript(
+                f"BEGIN; {SCHEMA.read_text()} PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION}; "
+                "COMMIT; PRAGMA journal_mode = WAL;"  # so that it can be read while it is written
+            )
+            with db:
+                db.execute("INSERT INTO facts VALUES ('hardware', ?)", (hardware_identity(),))
+        finally:
+            db.close()  # which leaves one file
+
+
 class Results:
     """An open file of results; see :func:`results_file`."""
 
-    def __init__(self, path: Path, *, new: bool) -> None:
+    def __init__(self, path: Path) -> None:
         self.path = path
         self._db = sqlite3.connect(path)
         try:
-            self._open(new)
+            self._open()
         except BaseException:
             self._db.close()
             raise
 
-    def _open(self, new: bool) -> None:
+    def _open(self) -> None:
         self._db.row_factory = sqlite3.Row
-        if new:
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.executescript(
-                f"BEGIN; {SCHEMA.read_text()} PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION}; "
-                "COMMIT;"
-            )
-            with self._db:
-                self._db.execute("INSERT INTO facts VALUES ('hardware', ?)", (hardware_identity(),))
         found = [self._one(f"PRAGMA {name}")[0] for name in ("application_id", "user_version")]
         if found[0] != APPLICATION:
             raise FileFormatError(f"{self.path}: a database, but not the results of a campaign; name another file")

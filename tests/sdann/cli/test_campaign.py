@@ -151,7 +151,7 @@ def test_a_command_that_is_killed_goes_on(sdann, arguments, tmp_path):
         process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE)
         limit = time.monotonic() + 120
         while process.poll() is None and time.monotonic() < limit:
-            if (tmp_path / "results-wal").exists() and (found := count(tmp_path / "results")) > done:
+            if (tmp_path / "results").exists() and (found := count(tmp_path / "results")) > done:
                 done = found
                 os.kill(process.pid, signal.SIGKILL)
             time.sleep(0.01)
