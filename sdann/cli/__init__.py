@@ -8,6 +8,7 @@ from .agree import agree_command
 from .assemble import assemble_command
 from .bench import bench_command
 from .board import board_command
+from .campaign import campaign_command
 from .cosim import cosim_command
 from .coverage import coverage_command
 from .demo import demo_command
@@ -57,6 +58,7 @@ def main() -> None:
 for _command in (
     demo_command, zoo_command, train_command, agree_command, quantize_command, export_command, size_command,
     map_command, assemble_command, verilog_command, registers_command, validate_command, cosim_command, verify_command,
+    campaign_command,
     coverage_command, formal_command, fpga_command, board_command, paper_command, bench_command,
 ):  # fmt: skip
     main.add_command(_command)

@@ -81,6 +81,13 @@ class Steps:
         task = self._bars.add_task(what, total=None)
         return lambda done, total: self._bars.update(task, completed=done, total=total)
 
+    def report(self, what: str) -> Callable[[int, int, str], None]:
+        """A bar with a text beside it; call the result with (done, total, text)."""
+        task = self._bars.add_task(what, total=None)
+        return lambda done, total, text: self._bars.update(
+            task, completed=done, total=total, description=f"{what} {text}"
+        )
+
     @contextmanager
     def step(self, what: str) -> Iterator[None]:
         """A bar that only tells when ``what`` begins and ends."""

@@ -17,13 +17,14 @@ if TYPE_CHECKING:
     from sdann.results import Figure
     from sdann.stages import StageResult
     from sdann.validation import Validation
+    from sim.campaign.summary import RunSummary
     from sim.formal.engine import Proof, Result
     from sim.traffic.sweep import Curve
 
 __all__ = [
-    "agreement_table", "cycle_table", "export_table", "figure_text", "fit_rows", "fit_text", "layer_table",
-    "load_table", "map_rows", "map_text", "proof_table", "quantize_table", "stage_text", "table", "validation_text",
-    "zoo_table",
+    "agreement_table", "campaign_text", "cycle_table", "export_table", "figure_text", "fit_rows", "fit_text",
+    "layer_table", "load_table", "map_rows", "map_text", "proof_table", "quantize_table", "stage_text", "stages_table",
+    "table", "validation_text", "zoo_table",
 ]  # fmt: skip
 
 MOST_LISTED, MOST_COLUMNS = 8, 10
@@ -310,3 +311,28 @@ def proof_table(proofs: Sequence["Proof"], results: Sequence["Result"]) -> Table
             "yes" if result.holds else "NO",
         )  # fmt: skip
     return made
+
+
+def campaign_text(runs: Sequence["RunSummary"]) -> list[RenderableType]:
+    """Every layer of a campaign's networks, then the networks."""
+    layers = _table(
+        "Tiles on the RTL, one by one", "network", "layer", "tiles", "done", "compared", "of", "differ", "tile-cycles",
+        left=2,
+    )  # fmt: skip
+    for run in runs:
+        for row in run.layers:
+            layers.add_row(
+                run.network, row.layer + (" (host)" if row.source and row.layer != "input" else ""), f"{row.cores:,}",
+                f"{row.done:,}", f"{row.compared:,}", f"{row.activations:,}", f"{row.mismatches:,}", f"{row.cycles:,}",
+            )  # fmt: skip
+    networks = _table(
+        "Networks", "network", "sample", "passes", "tiles", "done", "complete", "compared", "differ", "wrong tiles",
+        "tile-cycles", "worker seconds", "jobs again", "given up", left=1,
+    )  # fmt: skip
+    for run in runs:
+        networks.add_row(
+            run.network, str(run.sample), f"{run.made} / {run.passes}", f"{run.cores:,}", f"{run.done:,}",
+            "yes" if run.complete else "no", f"{run.compared:,}", f"{run.mismatches:,}", f"{len(run.problems):,}",
+            f"{run.cycles:,}", f"{run.seconds:,.0f}", f"{run.retries:,}", f"{run.failed:,}",
+        )  # fmt: skip
+    return [layers, networks]

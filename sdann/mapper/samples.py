@@ -25,6 +25,7 @@ __all__ = [
     "locate",
     "neurons_of",
     "readout_flits",
+    "results_of",
     "words_of",
 ]
 
@@ -101,26 +102,32 @@ def assemble(image: "ProgramImage", layer: str, words: Mapping["Coordinate", Seq
 
     Zero outside the layer's extent. Raises :class:`SdannError` where words are missing.
     """
-    entry, config, lanes = image.layer(layer), image.config, image.config.lanes
-    memory = image.result_memory(layer)
-    layout = memory_layouts(config)[memory]
-    table = fields(layout)
-    bits = image.time_steps if entry.stage == 0 else config.act_bits  # of a signed activation
+    entry = image.layer(layer)
     result = np.zeros(entry.shape, dtype=np.int64)
     for core in image.holders(layer):
-        r, groups = core.outputs, groups_of(core.outputs.channels, lanes)
-        own = words.get((core.y, core.x), ())
-        if len(own) != words_of(r, lanes):
-            raise SdannError(f"core {core.y, core.x} of {layer!r} delivered {len(own)} words, not {words_of(r, lanes)}")
-        values = np.array([list(unpack(layout, word, table).values()) for word in own], dtype=np.int64)
-        if entry.signed and memory is Memory.ACT:
-            half = 1 << (bits - 1)
-            values = ((values + half) & (2 * half - 1)) - half
-        values = values.reshape(r.height, r.width, groups * lanes)[:, :, : r.channels]
-        result[r.channel0 : r.channel0 + r.channels, r.y0 : r.y0 + r.height, r.x0 : r.x0 + r.width] = values.transpose(
-            2, 0, 1
-        )
+        r = core.outputs
+        part = results_of(image, (core.y, core.x), words.get((core.y, core.x), ()))
+        result[r.channel0 : r.channel0 + r.channels, r.y0 : r.y0 + r.height, r.x0 : r.x0 + r.width] = part
     return result
+
+
+def results_of(image: "ProgramImage", core: "Coordinate", words: Sequence[int]) -> IntArray:
+    """Results int64 [C, H, W] of a holder's own region from its words (addresses 0 .. n-1) of its result memory.
+
+    Raises :class:`SdannError` where words are missing.
+    """
+    holder, config, lanes = image.cores[core], image.config, image.config.lanes
+    entry, memory, r = image.layer(holder.layer), image.result_memory(holder.layer), holder.outputs
+    if len(words) != words_of(r, lanes):
+        raise SdannError(f"core {core} of {entry.name!r} delivered {len(words)} words, not {words_of(r, lanes)}")
+    layout = memory_layouts(config)[memory]
+    table = fields(layout)
+    values = np.array([list(unpack(layout, word, table).values()) for word in words], dtype=np.int64)
+    if entry.signed and memory is Memory.ACT:
+        half = 1 << ((image.time_steps if entry.stage == 0 else config.act_bits) - 1)
+        values = ((values + half) & (2 * half - 1)) - half
+    values = values.reshape(r.height, r.width, groups_of(r.channels, lanes) * lanes)[:, :, : r.channels]
+    return values.transpose(2, 0, 1)
 
 
 def _within(region: RegionEntry, place: tuple[int, int, int], lanes: int) -> tuple[int, int] | None:

