@@ -12,7 +12,7 @@ from sdann.errors import SdannError
 __all__ = ["WORKER_MEMORY", "connect"]
 
 WORKER_MEMORY = "4GiB"
-"""At which a local worker is ended; the largest pass of the paper's networks takes a quarter of it."""
+"""At which a local worker is ended, and its job sent out again."""
 
 SETTINGS = {
     # A job whose worker has died comes back to us, who count it and send it out again.
