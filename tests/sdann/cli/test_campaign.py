@@ -64,6 +64,7 @@ def test_run_and_show(sdann, arguments, tmp_path):
     assert "depthwise1" in shown and f"{run['tile_cycles']:,}" in shown
 
 
+@pytest.mark.long
 def test_a_scheduler_that_is_there(sdann, arguments, scheduler):
     result = sdann(*arguments, "--scheduler", scheduler, "--shapes", "--json")
     (run,) = result.data["runs"]

@@ -140,7 +140,7 @@ def some_extent(network: QuantizedNetwork, name: str, lanes: int, rng: np.random
     part=False,
     readers=0,
 )
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+@settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 def test_options(
     seed: int, fields: dict[str, int], slots: int, source: bool, part: bool, readers: int
 ) -> None:  # fmt: skip

@@ -49,7 +49,7 @@ def network_of(seed: int, layers: int, mode: str) -> tuple[QuantizedNetwork, np.
     seed=st.integers(0, 2**32 - 1), layers=st.integers(1, 5), fields=chips, calibrated=st.booleans(),
     mode=st.sampled_from(["exact", "scaled", "saturating"]),
 )  # fmt: skip
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much])
 def test_maps_right_or_says_why(seed: int, layers: int, fields: dict[str, int], calibrated: bool, mode: str) -> None:
     network, rng = network_of(seed, layers, mode)
     config = preset("test").replace(**fields, membrane_bits=network.membrane_bits)

@@ -63,7 +63,7 @@ def read(needs: list[Need]) -> Counter[tuple[Kind, Coordinate, tuple[int, int, i
 
 
 @given(demand=demands(), words=st.sampled_from([1, 20, 80]), limit=st.integers(1, 8))
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_deliveries(
     demand: tuple[list[Need], dict[Kind, dict[Coordinate, Ends]]], words: int, limit: int
 ) -> None:  # fmt: skip
@@ -117,7 +117,7 @@ def test_the_cheapest_pair_is_joined() -> None:
 
 
 @given(demand=demands(), wanted=st.integers(1, 6))
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=40, deadline=None)
 def test_fewer_entries_for_speed(
     demand: tuple[list[Need], dict[Kind, dict[Coordinate, Ends]]], wanted: int
 ) -> None:  # fmt: skip

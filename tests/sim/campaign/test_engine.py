@@ -82,6 +82,7 @@ def test_workers_that_die_change_nothing(undisturbed, campaign, client, tmp_path
     assert max(row["attempt"] for row in rows(path)) > 1
 
 
+@pytest.mark.long
 def test_a_campaign_that_was_stopped_goes_on(undisturbed, campaign, client, tmp_path):
     path = tmp_path / "results.db"
 
@@ -118,6 +119,7 @@ def test_a_tile_that_hangs_is_given_up_and_the_rest_goes_on(undisturbed, campaig
     assert fixed(path) == fixed(undisturbed)
 
 
+@pytest.mark.long
 def test_what_there_was_no_time_for_goes_out_again(undisturbed, campaign, client, tmp_path):
     path = tmp_path / "results.db"
     assert campaign(client, chunk=3, job=jobs.has_time_for_one) == []
@@ -126,6 +128,7 @@ def test_what_there_was_no_time_for_goes_out_again(undisturbed, campaign, client
     assert {row["attempt"] for row in rows(path)} == {1, 2, 3}
 
 
+@pytest.mark.long
 def test_a_worker_without_room_is_reported(undisturbed, campaign, client, tmp_path):
     path = tmp_path / "results.db"
     assert campaign(client, job=jobs.finds_no_room) == []
@@ -168,6 +171,7 @@ def test_a_pass_that_changed_on_disk_is_refused(undisturbed, campaign, client, t
         campaign(client)
 
 
+@pytest.mark.long
 def test_another_plan_under_the_same_name_is_refused(undisturbed, campaign, tmp_path):
     path = tmp_path / "results.db"
     shutil.copy(undisturbed, path)
@@ -197,6 +201,7 @@ def test_layers_and_shapes(undisturbed, request_, campaign, client, tmp_path, bu
         campaign(None, layers=("conv99",))
 
 
+@pytest.mark.long
 def test_events_name_their_tiles(campaign, client, tmp_path):
     campaign(client, chunk=2, job=jobs.finds_no_room)
     row = rows(tmp_path / "results.db", "SELECT * FROM events")[0]
