@@ -154,7 +154,7 @@ class _Alone:
     ) -> None:  # fmt: skip
         self.network, self.stages, self.images = network, stages, images
         self.layer, self.jobs, self.build_dir = layer, jobs, build_dir
-        self.tiles = self.cycles = self.done = 0
+        self.tiles = self.cycles = 0
         self.sops = self.saturations = 0
         self.problems: list[str] = []
         self.values: dict[str, IntArray] = {}

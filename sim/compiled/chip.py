@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 from hdl.chip import tree_latency
 from hdl.config import ChipConfig
 from hdl.core.counters import VISITS
+from hdl.host import CommandWord
+from hdl.pack import fields
 from sdann.errors import SdannError
 from sdann.mapper import ProgramImage
 
@@ -21,7 +23,7 @@ __all__ = ["CompiledChip", "run_compiled"]
 Result = TypeVar("Result")
 
 _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
-    "new": (c_void_p, [c_int, c_int, c_int, c_int]),
+    "new": (c_void_p, [c_int, c_int, c_int, c_int, c_uint32]),
     "delete": (None, [c_void_p]),
     "words_in": (c_int, []),
     "words_out": (c_int, []),
@@ -54,7 +56,10 @@ class CompiledChip:
         self.config = config
         library = build_library(config, build_dir=build_dir, waves=waves, tile=tile)
         self._call = load(library, _FUNCTIONS | (_WAVES if waves else {}))
-        self._chip: int | None = self._call["new"](config.rows, config.cols, tree_latency(config), VISITS)
+        op = fields(CommandWord(config))["op"]
+        self._chip: int | None = self._call["new"](
+            config.rows, config.cols, tree_latency(config), VISITS, ((1 << op.width) - 1) << op.offset
+        )
         self._size = 4 * self._call["words_in"]()
         self._word = (c_uint32 * self._call["words_out"]())()
         version, state, _ = random.Random(seed).getstate()

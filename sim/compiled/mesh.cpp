@@ -45,8 +45,8 @@ struct Place {
 
 class Mesh {
 public:
-    Mesh(int rows, int cols, int latency, int visits)
-        : visits_(visits), commands_(latency), idle_(latency), sound_(latency) {
+    Mesh(int rows, int cols, int latency, int visits, uint32_t op)
+        : visits_(visits), op_(op), commands_(latency), idle_(latency), sound_(latency) {
         context_.randReset(0);
         host_ = std::make_unique<Host>(&context_, "host_tile");
         places_.resize(size_t(rows) * cols);
@@ -207,7 +207,7 @@ private:
         const bool sound = unsound_ == 0;
 
         const Command command = commands_[at_command_];
-        const bool commanded = (low_bits(command) & 7) != 0;  // `op` is the first field
+        const bool commanded = (low_bits(command) & op_) != 0;
         if (commanded) wake_all();
         for (int side = 0; side < SIDES; ++side) wake_behind(places_[0], side);
 
@@ -305,6 +305,7 @@ private:
     }
 
     const int visits_;
+    const uint32_t op_;  // the bits of a command that say what it is; all zero: none
     VerilatedContext context_;
     std::unique_ptr<Host> host_;
     std::vector<Place> places_;
@@ -329,7 +330,9 @@ private:
 
 extern "C" {
 
-void* sdann_new(int rows, int cols, int latency, int visits) { return new Mesh(rows, cols, latency, visits); }
+void* sdann_new(int rows, int cols, int latency, int visits, uint32_t op) {
+    return new Mesh(rows, cols, latency, visits, op);
+}
 void sdann_delete(void* mesh) { delete static_cast<Mesh*>(mesh); }
 int sdann_words_in() { return Mesh::IN_WORDS; }
 int sdann_words_out() { return Mesh::OUT_WORDS; }
