@@ -27,7 +27,7 @@ def check_against_golden(case: Case, result) -> None:
     check_astray(result.counters, result.stray)
 
 
-@pytest.mark.parametrize("simulator", SIMULATORS)
+@pytest.mark.parametrize("simulator", [pytest.param("amaranth", marks=pytest.mark.long), "icarus", "verilator"])
 @pytest.mark.parametrize("stall", [0.0, 0.4])
 def test_every_activation_is_the_goldens(small, small_verilog, build_dir, simulator, stall):
     result = simulate(

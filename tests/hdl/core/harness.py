@@ -72,9 +72,9 @@ class Bench:
         while True:
             ready = rng.random() >= self.o_stall
             ctx.set(o.ready, ready)
-            *_, valid, payload = await ctx.tick().sample(o.valid, o.payload)
+            *_, valid, payload = await ctx.tick().sample(o.valid, o.payload.as_value())
             if valid and ready:
-                self.o_flits.append(payload)
+                self.o_flits.append(Flit(self.config).from_bits(payload))
 
     # -- what bodies call -------------------------------------------------------------------------
 

@@ -33,8 +33,8 @@ class Scenario:
         self.ages, self.slots = options.pop("ages", 1), options.pop("slots", 2)
         self.part = options.pop("part", (0, 0, 0))  # phase, y, x
         kernel = kernel or rng.randint(1, 3)
-        height, width = size or (rng.randint(1, 4), rng.randint(1, 4))
-        groups = groups or rng.randint(1, 3)
+        height, width = size or (rng.randint(1, 3), rng.randint(1, 3))
+        groups = groups or rng.randint(1, 2)
         padded = groups * LANES
         channels = padded - rng.randrange(LANES)
         source = options.pop("source", None)

@@ -50,7 +50,14 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("name", CASES)
+LONG = {
+    "kernel_4_groups", "stride_4", "one_port", "depthwise_stride", "narrow", "one_part", "four_parts", "pool_overlap",
+    "pool_1",
+}  # fmt: skip
+"""Combinations of features that other cases have one by one."""
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=pytest.mark.long) if n in LONG else n for n in CASES])
 def test_windows(name: str) -> None:
     scenario = Scenario(sum(map(ord, name)), **CASES[name])
     scenario.run()

@@ -34,7 +34,7 @@ def send(bench: Bench, address: int, word: list[int]) -> None:
     bench.write_bits(Memory.PARTIAL, address, Partials(bench.config).const(word).as_bits())
 
 
-@pytest.mark.parametrize("stall", [0.0, 0.4])
+@pytest.mark.parametrize("stall", [pytest.param(0.0, marks=pytest.mark.long), 0.4])
 @pytest.mark.parametrize("name", CONFIGS)
 def test_sums_are_exact(name: str, stall: float) -> None:
     config = CONFIGS[name]

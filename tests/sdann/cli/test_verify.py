@@ -17,7 +17,10 @@ def neurons(network) -> int:
     return sum(int(np.prod(layer.shape)) for layer in network.layers)
 
 
-@pytest.mark.parametrize(("sim", "rtl"), [("compiled", "rtl"), ("amaranth", "rtl"), ("tile", "rtl, tiles alone")])
+@pytest.mark.parametrize(
+    ("sim", "rtl"),
+    [("compiled", "rtl"), pytest.param("amaranth", "rtl", marks=pytest.mark.long), ("tile", "rtl, tiles alone")],
+)
 def test_every_stage_compares_every_activation(sdann, files, sim, rtl):
     result = sdann("verify", files.network, files.image, "--sim", sim, *COMMON)
     assert result.exit_code == 0, result.stderr
