@@ -1,10 +1,13 @@
 """What a report shows, as one typed and versioned JSON object; the page is a view of it and nothing else."""
 
+from itertools import chain
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from hdl.program import Counter
+from sdann.energy import NAMES
 from sdann.errors import FileFormatError
 from sdann.mapper.manifest import RegionEntry
 from sdann.mesh_model import Direction
@@ -194,20 +197,55 @@ class ReportData(_Model):
     seconds: float
     cycles: Count
     chip: ChipData
-    stages: list[StageData]
-    layers: list[LayerData]
+    stages: Annotated[list[StageData], Field(min_length=1)]
+    layers: Annotated[list[LayerData], Field(min_length=1)]
     first_difference: Difference | None
     figures: list[FigureData]
     spikes: list[SpikeData]
-    energy: list[EnergyData]
+    energy: Annotated[list[EnergyData], Field(min_length=2, max_length=2)]
     energy_pj: dict[str, float]
     quantization: list[QuantizedLayer] | None
     cores: list[CoreData]
     links: list[LinkData]
     pipeline: list[PipelineRow]
-    windows: list[WindowData]
+    windows: Annotated[list[WindowData], Field(min_length=1)]
     ok: bool
     failures: list[str]
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        """What the page takes for granted: lists are as long as what they speak of, and names are those of layers."""
+        known = {core.layer for core in self.cores}
+        lengths = {
+            "sops": len(self.cores), "spikes_in": len(self.cores), "spikes_out": len(self.cores),
+            "hops": len(self.cores), "flits": len(self.links), "work": len(self.pipeline),
+        }  # fmt: skip
+        for number, window in enumerate(self.windows):
+            for name, length in lengths.items():
+                if (found := len(getattr(window, name))) != length:
+                    raise ValueError(f"windows.{number}.{name} has {found} entries, not {length}")
+        places = [(core.y, core.x) for core in self.cores]
+        wanted = [(y, x) for y in range(self.chip.rows) for x in range(self.chip.cols)][1:]
+        rows = [(row.layer, "golden" in row.sops, row.mismatches.keys()) for row in self.layers]
+        stages = self.layers[0].mismatches.keys()
+        for right, what in (
+            (sorted(places) == wanted, "cores are not the tiles of the mesh without (0, 0)"),
+            (all(name in known and golden and own == stages for name, golden, own in rows), "layers do not match"),
+            (
+                all(row.layer in known and len(row.steps) == self.time_steps for row in self.spikes),
+                "spikes do not match",
+            ),
+            (known - {None} <= {row.layer for row in self.spikes}, "a layer has no spikes"),
+            (all(row.layer in known for row in self.pipeline), "the pipeline has another layer"),
+            (all(core.memory.keys() == set(MEMORIES if core.layer else ()) for core in self.cores), "memories miss"),
+            (all(core.counters.keys() == set(Counter.__members__) for core in self.cores), "counters miss"),
+            (all((core.layer is None) == (core.region is None) for core in self.cores), "a region misses"),
+            (all((link.y, link.x) in [(0, 0), *places] for link in self.links), "a link has no tile"),
+            (self.energy_pj.keys() == set(chain(*NAMES.values())), "energy constants miss"),
+        ):
+            if not right:
+                raise ValueError(what)
+        return self
 
 
 def load_report(path: str | Path) -> ReportData:

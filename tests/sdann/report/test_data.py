@@ -35,6 +35,42 @@ def test_another_json_is_refused(report, tmp_path, change, says):
     assert str(path) in str(caught.value) and "`sdann report`" in str(caught.value)
 
 
+def _without(number: int, field: str):
+    def change(data) -> None:
+        data["windows"][number][field].pop()
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        *((_without(2, f), f"windows.2.{f} has") for f in ("sops", "spikes_in", "spikes_out", "hops", "flits", "work")),
+        (lambda data: data["chip"].update(rows=5), "tiles of the mesh"),
+        (lambda data: data["layers"][0].update(layer="x"), "layers do not match"),
+        (lambda data: data["layers"][0]["sops"].pop("golden"), "layers do not match"),
+        (lambda data: data["layers"][1]["mismatches"].pop("stem"), "layers do not match"),
+        (lambda data: data["spikes"][0]["steps"].pop(), "spikes do not match"),
+        (lambda data: data["spikes"].pop(), "a layer has no spikes"),
+        (lambda data: data["pipeline"][0].update(layer="x"), "pipeline has another layer"),
+        (lambda data: data["cores"][0]["memory"].pop("routes"), "memories miss"),
+        (lambda data: data["cores"][0]["counters"].pop("BUSY"), "counters miss"),
+        (lambda data: data["cores"][0].update(region=None), "a region misses"),
+        (lambda data: data["links"][0].update(y=9), "a link has no tile"),
+        (lambda data: data["energy_pj"].pop("hop"), "energy constants miss"),
+        (lambda data: data["energy"].pop(), "energy: List should have at least 2"),
+        (lambda data: data["windows"].clear(), "windows: List should have at least 1"),
+    ],
+)
+def test_a_json_that_contradicts_itself_is_refused(report, tmp_path, change, says):
+    data = report.model_dump(mode="json")
+    change(data)
+    path = tmp_path / "report.json"
+    path.write_text(json.dumps(data))
+    with pytest.raises(FileFormatError, match=says):
+        load_report(path)
+
+
 def test_a_file_that_is_missing_or_no_json_is_refused(tmp_path):
     with pytest.raises(FileFormatError, match="No such file"):
         load_report(tmp_path / "nothing.json")
