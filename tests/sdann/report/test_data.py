@@ -4,12 +4,15 @@ import json
 
 import pytest
 
+from hdl.config import preset
 from hdl.program import Counter
 from sdann import reference
 from sdann.energy import load_constants, macs
 from sdann.errors import FileFormatError
-from sdann.report import ReportData, load_report
+from sdann.mapper import map_network
+from sdann.report import ReportData, load_report, run_report
 from sdann.report.data import MEMORIES
+from sim.tiles import run_tiles
 
 
 def test_it_survives_its_file(report, tmp_path):
@@ -112,6 +115,21 @@ def test_totals_are_the_golden_models(source, report):
     assert sum(row.energy_nj for row in report.layers) == pytest.approx(chip.paper_nj)
     assert [stage.name for stage in report.stages] == ["golden", "onnxruntime", "stem", "tiles"]
     assert all(stage.mismatches == 0 for stage in report.stages)
+
+
+@pytest.mark.parametrize("counter", ["SOPS", "HOPS"])
+def test_counters_that_are_not_the_windows_fail_the_report(source, tmp_path, monkeypatch, counter):
+    def wrong(image, x, progress):
+        run = run_tiles(image, x, progress)
+        run.counters[0, 1][counter] += 1
+        return run
+
+    monkeypatch.setattr("sim.cosim.run_tiles", wrong)
+    found = run_report(
+        source, map_network(source.network, preset("demo")), simulator="tiles", build_dir=tmp_path,
+        progress=lambda what: lambda done, total: None,
+    )  # fmt: skip
+    assert not found.ok and all(line.startswith(f"tile (0, 1): {counter} is") for line in found.failures)
 
 
 def test_numbers_that_are_none_are_refused(report):
