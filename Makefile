@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 WORKERS ?= 2
 
-.PHONY: setup demo test lint format icarus clean
+.PHONY: setup demo test lint format icarus chromium clean
 .NOTPARALLEL:
 
 setup: $(VENV)/.complete
@@ -31,8 +31,12 @@ lint: setup
 icarus:
 	@scripts/install_icarus.sh
 
+# The same with Chromium, for the tests of the report's page.
+chromium:
+	@scripts/install_chromium.sh
+
 # One file stays on one worker, so that its builds are made once.
-test: setup icarus lint
+test: setup icarus chromium lint
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 format: setup

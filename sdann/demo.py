@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -18,15 +17,15 @@ from .chip_file import save_chip
 from .datasets import load_digits, open_dataset
 from .errors import SdannError
 from .evaluate import float_accuracy, integer_accuracy
-from .golden import GoldenResult
 from .graph import QuantizedNetwork
 from .liveness import LEAST_ALIVE
-from .mapper import ProgramImage, map_network, mesh_text
+from .mapper import ProgramImage, map_network
 from .mapper.work import count_spikes
 from .network_file import save_network
 from .quantize import QuantizeOptions, QuantizeReport, quantize, quantize_input
-from .results import Figure, broken, rtl_figures, stage_data
-from .stages import RtlRun, StageResult, Stages, failures
+from .report import ReportData, WindowRecorder, collect
+from .results import Figure, rtl_figures
+from .stages import StageResult, Stages
 from .torch_import import from_torch
 from .training import TrainOptions, save_float, train
 from .zoo import network_spec
@@ -63,17 +62,14 @@ class DemoOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class DemoResult:
-    """``data``: the JSON object. ``failures``: why something is not as promised (empty: all is)."""
+    """``report``: the JSON object; its ``failures`` say why something is not as promised (empty: all is)."""
 
     network: QuantizedNetwork
     quantized: QuantizeReport
     image: ProgramImage
     stages: list[StageResult]
     figures: list[Figure]
-    golden: GoldenResult
-    run: RtlRun
-    data: dict[str, Any]
-    failures: list[str]
+    report: ReportData
 
 
 def run_demo(options: DemoOptions, progress: Progress) -> DemoResult:
@@ -117,11 +113,11 @@ def run_demo(options: DemoOptions, progress: Progress) -> DemoResult:
 
     advance = progress("golden, stem, tiles")
     stages = Stages(network, quantize_input(network, images), labels)
-    results = [stages.float_net(model, images)]
+    results, recorder = [stages.float_net(model, images)], WindowRecorder(image)
     models: tuple[Callable[[], StageResult], ...] = (
         stages.golden_model,
         lambda: stages.spiking_model(isum_bits=config.isum_bits),
-        lambda: stages.tile_model(image),
+        lambda: stages.tile_model(image, observer=recorder),
     )
     for number, run in enumerate(models, start=1):
         results.append(run())
@@ -149,16 +145,13 @@ def run_demo(options: DemoOptions, progress: Progress) -> DemoResult:
         Figure(name="SOPs", value=sum(stages.golden.sops.values()), bound=1, unit="operations"),
         *rtl_figures(image, runs),
     ]  # fmt: skip
-    wrong = failures(results) + broken(figures)
-    data = {
-        "network": network.name, "preset": config.name, "config_id": config.fingerprint, "simulator": options.simulator,
-        "time_steps": network.time_steps, "membrane_bits": network.membrane_bits, "scaled": options.quantize.scaled,
-        **stage_data(results, image, figures), "mesh": mesh_text(image),
-        "seconds": round(time.monotonic() - started, 1), "out": str(out), "ok": not wrong, "failures": wrong,
-    }  # fmt: skip
+    report = collect(
+        network=network, source=f"the demo: test digits, network trained from seed {options.seed}", image=image,
+        stages=results, figures=figures, recorder=recorder, run=runs.streamed, simulator=options.simulator,
+        seconds=time.monotonic() - started, quantized=quantized,
+    )  # fmt: skip
     return DemoResult(
-        network=network, quantized=quantized, image=image, stages=results, figures=figures,
-        golden=stages.golden, run=runs, data=data, failures=wrong,
+        network=network, quantized=quantized, image=image, stages=results, figures=figures, report=report,
     )  # fmt: skip
 
 

@@ -22,6 +22,7 @@ from .graph import INPUT, IntArray, QuantizedNetwork
 from .judge import judge
 from .mapper import ProgramImage
 from .tile_model import TileModel
+from .tile_observer import TileObserver
 
 if TYPE_CHECKING:
     from torch import nn
@@ -133,9 +134,9 @@ class Stages:
         rows = compare("stem", self.expected, found.activations)
         return self._result("stem", rows, found.activations, found.sops, found.saturations)
 
-    def tile_model(self, image: ProgramImage) -> StageResult:
-        """The program image, core by core."""
-        found = TileModel(image).run(self.x)
+    def tile_model(self, image: ProgramImage, *, observer: TileObserver | None = None) -> StageResult:
+        """The program image, core by core. ``observer`` watches its run."""
+        found = TileModel(image).run(self.x, observer=observer)
         rows = compare("tiles", self.expected, found.activations, image)
         counters = {core: {c.name: n for c, n in values.items()} for core, values in found.counters.items()}
         self._tile_counters = counters

@@ -6,7 +6,7 @@ cycles (:mod:`sdann.cycles` does). It sees only the image: neither the network n
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +18,9 @@ from sdann.mapper.image import Coordinate, ProgramImage
 from sdann.mapper.samples import Inputs, inputs_by_name
 from sdann.mesh_model import Delivery, Rectangle, deliver
 from sdann.tile_core import TileCore
+from sdann.tile_observer import TileObserver
 
-__all__ = ["COUNTED", "TileModel", "TileObserver", "TileResult", "Trace"]
+__all__ = ["COUNTED", "TileModel", "TileResult", "Trace"]
 
 COUNTED = (
     Counter.SOPS, Counter.SPIKES_IN, Counter.SPIKES_OUT, Counter.SATURATIONS, Counter.OVERFLOW, Counter.REJECTED,
@@ -28,15 +29,6 @@ COUNTED = (
 """Counters that this model predicts."""
 
 HOST: Coordinate = (0, 0)
-
-
-class TileObserver(Protocol):
-    """Is told what a run does, and must not change it."""
-
-    def emits(self, window: int, core: Coordinate, age: int, spikes: npt.NDArray[Any]) -> None:
-        """In ``window``, ``core`` emits its activations of ``age``: 0/1 [t, y, x, group, lane], words in the order of
-        their addresses; those without a spike are no bundles.
-        """
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +111,7 @@ class _Run:
             self.isum[c] = np.zeros((n, self.steps, *core.shape), dtype=np.int64)
             self.traced[c] = np.zeros_like(self.isum[c])
         self.stray = 0
+        self.now = 0
 
     def _results(self, at: Coordinate) -> IntArray:
         """All samples' words of the memory that a core's results are in."""
@@ -138,10 +131,19 @@ class _Run:
             return None
         for tile, copies in way.hops:
             self.counters[tile][Counter.HOPS] += copies * flits
+        if self.observer is not None:
+            self.observer.sends(self.now, way, flits)
         return way
+
+    def count(self) -> None:
+        """Brings what cores count themselves into :attr:`counters`."""
+        for at, core in self.cores.items():
+            for counter in (Counter.SOPS, Counter.SPIKES_IN, Counter.SATURATIONS, Counter.OVERFLOW):
+                self.counters[at][counter] = core.counters[counter]
 
     def window(self, window: int) -> None:
         """T steps, the partial phases and one requantization, or what the valid flags leave of them."""
+        self.now = window
         loaded = self.sample(window, 0)
         if loaded is not None:
             self.load(loaded)
@@ -153,6 +155,8 @@ class _Run:
                 if (n := self.sample(window, core.stage)) is not None:
                     words = core.ring[core.front] if core.readout is Readout.ACT else core.v
                     self.sent[at][n], self.arrived[at][n] = words.reshape(self.sent[at][n].shape), True
+                    if self.observer is not None:
+                        self.observer.reads_out(window, at, n)
             elif core.enable:
                 self.emit(at, core, window)
         integrating = {
@@ -178,6 +182,11 @@ class _Run:
             if core.part == 0:
                 core.requantize()
             self.words[at][n], self.membranes[at][n] = core.back, core.v
+        if self.observer is not None:
+            for at, n in integrating.items():
+                self.observer.integrates(window, at, n)
+            self.count()
+            self.observer.ends(window, self.counters)
 
     def load(self, n: int) -> None:
         """The host writes sample ``n`` to the input tiles' back slots."""
@@ -220,11 +229,8 @@ class _Run:
             columns = ((x0 + np.arange(xs.start, xs.stop)) & mask) == route["phase_x"]
             part = part * np.outer(rows, columns)[None, :, :, None, None]
         flits = int(part.any(axis=4).sum())
-        way = (
-            self.send(at, (route["dst.y0"], route["dst.y1"], route["dst.x0"], route["dst.x1"]), flits)
-            if flits
-            else None
-        )
+        rectangle = (route["dst.y0"], route["dst.y1"], route["dst.x0"], route["dst.x1"])
+        way = self.send(at, rectangle, flits) if flits else None
         for tile in way.tiles if way else ():
             if tile == HOST:
                 self.stray += flits
@@ -273,9 +279,7 @@ class _Run:
         for c, arrived in self.arrived.items():
             if not arrived.all():
                 raise SdannError(f"core {c} sent no read-out for sample {int(np.argmin(arrived))}")
-        for c, core in self.cores.items():
-            for counter in (Counter.SOPS, Counter.SPIKES_IN, Counter.SATURATIONS, Counter.OVERFLOW):
-                self.counters[c][counter] = core.counters[counter]
+        self.count()
         n, lanes = self.samples, self.config.lanes
         output = self.image.output_layer
         del self.counters[HOST]

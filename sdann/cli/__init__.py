@@ -19,6 +19,7 @@ from .map import map_command
 from .paper import paper_command
 from .quantize import quantize_command
 from .registers import registers_command
+from .report import report_command
 from .size import size_command
 from .train import train_command
 from .validate import validate_command
@@ -58,7 +59,7 @@ def main() -> None:
 for _command in (
     demo_command, zoo_command, train_command, agree_command, quantize_command, export_command, size_command,
     map_command, assemble_command, verilog_command, registers_command, validate_command, cosim_command, verify_command,
-    campaign_command,
+    report_command, campaign_command,
     coverage_command, formal_command, fpga_command, board_command, paper_command, bench_command,
 ):  # fmt: skip
     main.add_command(_command)

@@ -41,7 +41,7 @@ def demo_command(
     """One digit network from PyTorch to Verilog and back, bit for bit.
 
     Trains, quantizes, maps, writes Verilog, co-simulates test images, checks all models against each other, and
-    writes a report with plots.
+    writes a report, a page for the browser.
     """
     config = chip_from(preset_name, fields, membrane_bits)
     with progress() as steps:
@@ -57,9 +57,9 @@ def demo_command(
             steps.bar,
         )  # fmt: skip
         with steps.step("report"):
-            page = write_report(result, out)
+            page = write_report(result.report, out / "report.html")
     text = [
         *map_text(result.image), *stage_text(result.stages, result.image), figure_text(result.figures),
-        f"{result.data['seconds']} s; report: {page}",
+        f"{result.report.seconds} s; report: {page}",
     ]  # fmt: skip
-    return Outcome(data=result.data, text=text, failures=result.failures)
+    return Outcome(data=result.report.model_dump(mode="json"), text=text, failures=result.report.failures)

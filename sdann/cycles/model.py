@@ -16,6 +16,7 @@ from sdann.graph import IntArray
 from sdann.mapper.image import Coordinate, ProgramImage
 from sdann.mapper.samples import Inputs, inputs_by_name
 from sdann.tile_model import TileModel, TileResult
+from sdann.tile_observer import TileObserver
 
 from .core import Inlet, Spiking, chunks, emission, sample_words
 from .free import run_free
@@ -33,7 +34,7 @@ Counts = Mapping[int, npt.NDArray[np.uint8]]
 """By age, the set bits of every word: [t, words]."""
 
 
-class _Recorder:
+class _Recorder(TileObserver):
     """``counts``: what is emitted, by window and core."""
 
     def __init__(self, program: Program) -> None:
@@ -41,7 +42,7 @@ class _Recorder:
         self.counts: dict[int, dict[Coordinate, dict[int, npt.NDArray[np.uint8]]]] = {}
 
     def emits(self, window: int, core: Coordinate, age: int, spikes: npt.NDArray[Any]) -> None:
-        """See :class:`sdann.tile_model.TileObserver`."""
+        """See :class:`sdann.tile_observer.TileObserver`."""
         counts = spikes.sum(axis=4, dtype=np.uint8).reshape(len(spikes), -1)
         words = self._program.cores[core].out_words
         self.counts.setdefault(window, {}).setdefault(core, {})[age] = counts[:, :words]

@@ -10,7 +10,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from ..plots import STYLE
 from .experiment import Result
 
 __all__ = [
@@ -18,6 +17,11 @@ __all__ = [
     "spikes",
 ]  # fmt: skip
 
+STYLE: dict[Any, Any] = {
+    "font.size": 10, "axes.spines.top": False, "axes.spines.right": False, "axes.titlelocation": "left",
+    "axes.titlesize": 11, "axes.titleweight": "bold", "axes.grid": True, "axes.axisbelow": True,
+    "grid.color": "#e4e4e4", "grid.linewidth": 0.8,
+}  # fmt: skip
 COLOURS = ("#2b6cb0", "#dd8452", "#55a868", "#8172b3", "#937860")
 
 

@@ -32,5 +32,8 @@ def test_hops_happen_where_the_flit_forks() -> None:
     assert way is not None
     # (1, 0) and (1, 1) pass on; (1, 2) goes on east, north and south; (1, 3) north and south
     assert dict(way.hops) == {(1, 0): 1, (1, 1): 1, (1, 2): 3, (1, 3): 2}
+    assert way.links == (
+        (1, 0, "e"), (1, 1, "e"), (1, 2, "e"), (1, 2, "n"), (1, 2, "s"), (1, 3, "n"), (1, 3, "s"),
+    )  # fmt: skip
     assert deliver(4, 4, (2, 2), (2, 2, 2, 2)) is not None
     assert deliver(4, 4, (2, 2), (2, 2, 2, 2)).hops == ()  # type: ignore[union-attr]

@@ -1,0 +1,9 @@
+"""The report of a run: data, how it is gathered, and the page that shows it."""
+
+from .collect import collect
+from .data import ReportData, load_report
+from .page import html_page, write_report
+from .recorder import WindowRecorder
+from .run import run_report
+
+__all__ = ["ReportData", "WindowRecorder", "collect", "html_page", "load_report", "run_report", "write_report"]
