@@ -107,7 +107,9 @@ def test_refusals(refused, brought, tmp_path) -> None:
     assert "--scaled needs the membrane's range" in refused("quantize", "int.onnx", "--scaled")
     assert "quantized already" in refused("quantize", "int.onnx", *brought, "--finetune", "1")
     assert "9 bits per output, but chip" in refused("quantize", "int.onnx", "--set", "out_bits=8")
-    assert "takes 0..255 (after subtracting the zero point), with 4 time steps it must be 0..15" in refused("quantize", "int.onnx", *brought, "--time-steps", "4")
+    assert "takes 0..255 (after subtracting the zero point), with 4 time steps it must be 0..15" in refused(
+        "quantize", "int.onnx", *brought, "--time-steps", "4"
+    )
     with_sin = onnx.load(tmp_path / "float.onnx")
     with_sin.graph.node[1].op_type = "Sin"
     onnx.save(with_sin, tmp_path / "sin.onnx")
