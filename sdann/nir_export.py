@@ -84,14 +84,14 @@ class _Graph:
                 f"edge from {edge.source!r}: nir {nir.__version__} miscounts the outputs of kernels of "
                 f"{edge.weight.shape[2]} x {edge.weight.shape[3]}; use square ones"
             )
-        weight = edge.weight * factor
+        taps = edge.weight * factor
         if edge.kind == "depthwise":  # nir 1.0.8 checks the channels of grouped convolutions wrongly
             channels = np.arange(shape[0])
-            dense = np.zeros((shape[0], shape[0], *weight.shape[2:]), dtype=np.int64)
-            dense[channels, channels] = weight[:, 0]
-            weight = dense
+            dense = np.zeros((shape[0], shape[0], *taps.shape[2:]), dtype=np.int64)
+            dense[channels, channels] = taps[:, 0]
+            taps = dense
         conv = nir.Conv2d(
-            input_shape=(shape[1], shape[2]), weight=weight.astype(np.float32), stride=edge.stride,
+            input_shape=(shape[1], shape[2]), weight=taps.astype(np.float32), stride=edge.stride,
             padding=edge.padding, dilation=1, groups=1, bias=bias, metadata=metadata,
         )  # fmt: skip
         source = self.add(base, conv, source)
