@@ -18,7 +18,6 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from sdann.brought import load_samples
 from sdann.datasets import Digits, load_digits
 from sdann.evaluate import accuracy, integer_accuracy
 from sdann.float_model import is_quantized
@@ -138,19 +137,17 @@ def export_all(folder: Path) -> list[Path]:
     return models
 
 
-def rows(path: Path, folder: Path) -> Iterator[str]:
+def rows(path: Path, digits: Digits) -> Iterator[str]:
     """Lines of the table for one model."""
     graph = load_graph(path)
     model = from_onnx(graph)
-    samples = load_samples(model, folder / "images.npy", folder / "labels.npy")
-    network, _ = quantize(model, samples.images[:256], QuantizeOptions(out_bits=9))
-    assert samples.test_labels is not None
-    theirs = accuracy(run_model(graph, samples.test_images)[0], samples.test_labels)
-    ours = integer_accuracy(network, samples.test_images, samples.test_labels)
+    network, _ = quantize(model, digits.train_images[:256], QuantizeOptions(out_bits=9))
+    theirs = accuracy(run_model(graph, digits.test_images)[0], digits.test_labels)
+    ours = integer_accuracy(network, digits.test_images, digits.test_labels)
     yield f"| **{path.stem}** | {theirs:.2%} / {ours:.2%} | | | |"
     if not is_quantized(model):
         return
-    fused, plain = (compare(graph, model, network, samples.test_images, optimized=fast) for fast in (True, False))
+    fused, plain = (compare(graph, model, network, digits.test_images, optimized=fast) for fast in (True, False))
     for a, b in zip(fused, plain, strict=True):
         alone = ["-" if row.alone is None else f"{row.alone:,} ({row.most_alone})" for row in (a, b)]
         yield f"| {a.layer} | {a.compared:,} | {alone[0]} | {alone[1]} | {a.network:,} ({a.most}) |"
@@ -171,7 +168,7 @@ def main() -> None:
     print("| model, layer | compared | alone, fused | alone, as written | in the network |")
     print("|---|---|---|---|---|")
     for path in (*export_all(arguments.folder), brevitas):
-        print("\n".join(rows(path, arguments.folder)))
+        print("\n".join(rows(path, load_digits())))
 
 
 if __name__ == "__main__":

@@ -79,14 +79,6 @@ def _load(float_file: Path, images: Path | None, labels: Path | None) -> tuple["
     )  # fmt: skip
 
 
-def _out_bits(model: "FloatModel") -> int:
-    """Bits that the last layer's values need where the model fixes them; 0 where it does not."""
-    last = model.layers[-1]
-    if last.grid is None or last.relu:
-        return 0
-    return max((~last.grid.lo).bit_length(), last.grid.hi.bit_length()) + 1
-
-
 def _run(judge: "OnnxGraph", images: "FloatArray") -> "FloatArray":
     import numpy as np
 
@@ -180,10 +172,11 @@ def quantize_command(
         with steps.step("load"):
             if float_file.suffix == ".onnx":
                 from sdann.onnx_import import load_graph
+                from sdann.onnx_import.samples import output_bits
 
                 judge = load_graph(float_file)
                 graph, samples = _load_onnx(judge, images, labels, raw=options["raw"], scaled=options["scaled"])
-                options["out_bits"] = max(options["out_bits"], _out_bits(graph))
+                options["out_bits"] = max(options["out_bits"], output_bits(graph))
             else:
                 graph, samples = _load(float_file, images, labels)
         chosen = options_for(config, **options)

@@ -92,8 +92,18 @@ def test_a_quantized_model_without_images(sdann, brought) -> None:
     assert load_network("net").layers[0].scaled is not None
 
 
+def test_other_commands_take_a_quantized_model(sdann, refused, brought) -> None:
+    """Through the export, whose ONNX model has another form, and nobody's code of the import."""
+    found = sdann("export", "int.onnx", "--onnx", "again.onnx", "--samples", "2", "--json").data
+    assert found["source"] == "integers of int.onnx" and found["different"] == 0
+    assert found["compared"] == 2 * 2 * (16 + 3)
+    again = sdann("validate", "int.onnx", "--preset", "demo", "--samples", "1", "--json").data
+    assert again["different"] == 0 and [row["layer"] for row in again["layers"]] == ["Conv3", "Gemm9"]
+    assert "give `sdann quantize` --images" in refused("validate", "float.onnx", "--preset", "demo")
+
+
 def test_what_is_open_needs_images(sdann, refused, brought) -> None:
-    assert "does not fix the range of 'Gemm9': give --images" in refused("quantize", "open.onnx")
+    assert "does not fix the range of 'Gemm9': give `sdann quantize` --images" in refused("quantize", "open.onnx")
     assert "does not fix the range of 'input', 'Conv0', 'Gemm3'" in refused("quantize", "float.onnx")
     assert sdann("quantize", "open.onnx", "--raw", "--out", "net").exit_code == 0
     assert load_network("net").layers[-1].raw

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from hdl.config import preset
-from sdann.brought import load_samples
+from sdann.datasets import load_digits
 from sdann.evaluate import accuracy, integer_accuracy
 from sdann.float_model import is_quantized
 from sdann.graph import INPUT
@@ -38,16 +38,16 @@ def folder(tmp_path_factory, script) -> Path:
 
 @pytest.fixture(scope="module")
 def imported(folder):
-    """Of an exporter's name: ``graph``, float ``model``, integer ``network``, ``samples``."""
+    """Of an exporter's name: ``graph``, float ``model``, integer ``network``, ``digits``."""
     known: dict[str, SimpleNamespace] = {}
 
     def of(name: str) -> SimpleNamespace:
         if name not in known:
             graph = load_graph(folder / f"{name}.onnx")
             model = from_onnx(graph)
-            samples = load_samples(model, folder / "images.npy", folder / "labels.npy")
-            network, _ = quantize(model, samples.images[:256], options_for(CHIP, out_bits=9, peak_images=8))
-            known[name] = SimpleNamespace(graph=graph, model=model, network=network, samples=samples)
+            digits = load_digits()
+            network, _ = quantize(model, digits.train_images[:256], options_for(CHIP, out_bits=9, peak_images=8))
+            known[name] = SimpleNamespace(graph=graph, model=model, network=network, digits=digits)
         return known[name]
 
     return of
@@ -57,10 +57,10 @@ def imported(folder):
 def test_accuracy_is_the_exporters(imported, name) -> None:
     """Within half a point of what onnxruntime makes of the same file, on all test images."""
     found = imported(name)
-    samples = found.samples
-    theirs = accuracy(run_model(found.graph, samples.test_images)[0], samples.test_labels)
-    ours = integer_accuracy(found.network, samples.test_images, samples.test_labels)
-    assert len(samples.test_images) >= 359 and theirs > 0.96
+    images, labels = found.digits.test_images, found.digits.test_labels
+    theirs = accuracy(run_model(found.graph, images)[0], labels)
+    ours = integer_accuracy(found.network, images, labels)
+    assert len(images) == 360 and theirs > 0.96
     assert abs(ours - theirs) <= 0.005
 
 
@@ -72,7 +72,7 @@ def test_integers_are_the_exporters(imported, name) -> None:
     scale, weight or bias makes of a layer.
     """
     found = imported(name)
-    rows = compare(found.graph, found.model, found.network, found.samples.test_images[:64])
+    rows = compare(found.graph, found.model, found.network, found.digits.test_images[:64])
     assert rows[0].layer == INPUT and rows[0].network == 0
     assert len(rows) == (5 if name == "brevitas" else 6)
     for row, layer in zip(rows[1:], found.network.layers, strict=False):
@@ -94,8 +94,8 @@ def test_quantized_models_are_told_from_float_ones(imported) -> None:
 
 
 def run_on_rtl(found, samples: int, simulation: str, chip, jobs: int = 1):
-    x = quantize_input(found.network, found.samples.test_images[:samples])
-    labels = found.samples.test_labels[:samples]
+    x = quantize_input(found.network, found.digits.test_images[:samples])
+    labels = found.digits.test_labels[:samples]
     images = list(plan_network(found.network, chip).images())
     return verify(
         found.network, x, labels, images, simulation=simulation, jobs=jobs, build_dir=BUILD_DIR,
