@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from .errors import SdannError
 from .fake_quant import FakeQuantized
-from .float_model import FloatModel
+from .float_model import FloatModel, is_quantized
 from .quantize import QuantizeOptions
 from .quantize.calibration import calibrate, checked_images
 from .torch_import import from_torch
@@ -75,6 +75,8 @@ def finetune(
     pixels = np.asarray(images, dtype=np.float64)
     graph = model if isinstance(model, FloatModel) else from_torch(model, pixels.shape[1:])
     checked_images(graph, pixels)
+    if is_quantized(graph):
+        raise SdannError("the model is quantized already: fine-tune it where it was made")
     x, y = torch.as_tensor(pixels, dtype=torch.float32), torch.as_tensor(np.asarray(labels))
     if len(x) != len(y):
         raise SdannError(f"fine-tuning takes one label per image; there are {len(x)} images and {len(y)} labels")

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -13,12 +13,26 @@ from torch.nn import functional
 from .graph import INPUT, Pool, Shape
 
 __all__ = [
-    "FloatArray", "FloatEdge", "FloatKind", "FloatLayer", "FloatModel", "edge_output", "edge_shape", "forward",
-    "layer_outputs", "shapes",
+    "FloatArray", "FloatEdge", "FloatKind", "FloatLayer", "FloatModel", "Grid", "edge_output", "edge_shape", "forward",
+    "is_quantized", "layer_outputs", "shapes",
 ]  # fmt: skip
 
 FloatArray = npt.NDArray[np.float64]
 FloatKind = Literal["conv", "depthwise", "linear", "avgpool", "identity"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grid:
+    """What activations may be where the model that was brought is quantized already: ``lo..hi`` times ``step``.
+
+    ``tensor``: that model's name for them, empty where it has none; integers of which ``zero`` stands for 0, or real.
+    """
+
+    step: float
+    lo: int
+    hi: int
+    tensor: str = field(default="", compare=False)
+    zero: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -27,7 +41,8 @@ class FloatEdge:
 
     ``weight``: float64 in the layout of :class:`sdann.graph.Edge`, BatchNorm folded. An average pool's, [C, 1, K_h,
     K_w], are all 1 / (K_h K_w), an identity's, [C, 1, 1, 1], all 1: neither is trained. ``stride``: 1, 2 or 4,
-    ``padding``: zeros on each side.
+    ``padding``: zeros on each side. ``step``: [C_out], of which the weights are whole multiples where the model is
+    quantized already; None leaves their scale to the quantizer.
     """
 
     source: str
@@ -35,6 +50,7 @@ class FloatEdge:
     weight: FloatArray
     stride: int = 1
     padding: int = 0
+    step: FloatArray | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -42,7 +58,7 @@ class FloatLayer:
     """One layer: z = sum over edges of (sum w a) + b, then ReLU if ``relu``, min(., ``clip``), max pooling.
 
     ``bias``: float64 [C_out]. ``clip``: 6 for ReLU6, None for none. ``range``: largest activation, where training has
-    fixed it; None leaves it to the quantizer's observer.
+    fixed it; None leaves it to the quantizer's observer. ``grid``: the same of a model that is quantized already.
     """
 
     name: str
@@ -52,6 +68,7 @@ class FloatLayer:
     clip: float | None = None
     pool: Pool | None = None
     range: float | None = None
+    grid: Grid | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -60,7 +77,7 @@ class FloatModel:
 
     ``input_shape``: (channels, height, width). ``host``: what the module does to the output after its last layer, in
     order, such as "log_softmax"; neither this model nor the chip does it. ``input_range``: the input's largest
-    magnitude where training has fixed it.
+    magnitude where training has fixed it. ``input_grid``: the input's grid in a model that is quantized already.
     """
 
     name: str
@@ -68,6 +85,15 @@ class FloatModel:
     layers: tuple[FloatLayer, ...]
     host: tuple[str, ...] = ()
     input_range: float | None = None
+    input_grid: Grid | None = None
+
+
+def is_quantized(model: FloatModel) -> bool:
+    """True if any of the model's numbers are fixed to integers already."""
+    grids = [model.input_grid, *(layer.grid for layer in model.layers)]
+    return any(grid is not None for grid in grids) or any(
+        edge.step is not None for layer in model.layers for edge in layer.edges
+    )
 
 
 def edge_shape(edge: FloatEdge, source: Shape) -> Shape:

@@ -1,4 +1,6 @@
-"""What a user can name as a network: an integer network's file, trained weights, or a network of the zoo."""
+"""What a user can name as a network: a file of an integer network or of trained weights, a quantized ONNX model, or a
+network of the zoo.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,9 +42,15 @@ def open_source(
 
     A file of ``sdann quantize`` runs on test digits if it takes them, else on random inputs. A file of ``sdann train``,
     or a name of the zoo (with seeded weights), is quantized with ``calibration`` images of ``data``, see
-    :func:`sdann.zoo_network.zoo_network`. Raises SdannError.
+    :func:`sdann.zoo_network.zoo_network`. An ONNX model that is quantized already is taken as it is. Raises SdannError.
     """
     path = Path(what)
+    if path.suffix == ".onnx":
+        from .onnx_import.samples import load_quantized  # onnx takes a second to load
+
+        network = load_quantized(path)
+        x, labels = samples_for(network, samples, seed)
+        return NetworkSource(network=network, x=x, labels=labels, about=f"integers of {what}")
     if (not path.is_file() and what in NETWORKS) or _is_trained(path):
         made = zoo_network(what, data=data, samples=samples, calibration=calibration, seed=seed)
         about = f"{made.network.name}, weights {made.weights}, inputs {made.inputs}"

@@ -5,18 +5,43 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from rich.console import RenderableType
 
 from sdann.atomic import atomic
 
 from .options import IN_FILE, chip_from, chip_options, out_option, quantize_options, sparsity_options
 from .outcome import Outcome, command, progress
-from .tables import quantize_table
+from .tables import quantize_table, table
 
 if TYPE_CHECKING:
     from sdann.brought import Samples
-    from sdann.float_model import FloatModel
+    from sdann.float_model import FloatArray, FloatModel
+    from sdann.graph import QuantizedNetwork
+    from sdann.onnx_import import OnnxGraph
+    from sdann.onnx_import.judge import Difference
 
 __all__ = ["quantize_command"]
+
+
+COMPARED = 64
+"""Images on which a quantized model's layers are compared with onnxruntime's."""
+
+
+def _load_onnx(
+    graph: "OnnxGraph", images: Path | None, labels: Path | None, *, raw: bool, scaled: bool
+) -> tuple["FloatModel", "Samples"]:
+    """The float graph of an ONNX model, and images: a quantized one may do without."""
+    from sdann.brought import load_samples
+    from sdann.errors import SdannError
+    from sdann.onnx_import import from_onnx
+    from sdann.onnx_import.samples import random_samples
+
+    model = from_onnx(graph)
+    if images is not None:
+        return model, load_samples(model, images, labels)
+    if scaled:
+        raise SdannError("--scaled needs the membrane's range: give --images FILE.npy to calibrate with")
+    return model, random_samples(model, raw=raw)
 
 
 def _load(float_file: Path, images: Path | None, labels: Path | None) -> tuple["FloatModel", "Samples"]:
@@ -51,6 +76,38 @@ def _load(float_file: Path, images: Path | None, labels: Path | None) -> tuple["
     return graph, Samples(
         images=scenes.train.batch(range(len(scenes.train)))[0].astype(float), labels=None,
         test_images=scenes.test.batch(range(len(scenes.test)))[0].astype(float), test_labels=None,
+    )  # fmt: skip
+
+
+def _run(judge: "OnnxGraph", images: "FloatArray") -> "FloatArray":
+    import numpy as np
+
+    from sdann.onnx_import.judge import run_model
+
+    return np.asarray(run_model(judge, images)[0], dtype=np.float64)
+
+
+def _compared(
+    judge: "OnnxGraph", model: "FloatModel", network: "QuantizedNetwork", images: "FloatArray"
+) -> list["Difference"]:
+    """What of a quantized model's integers differs from onnxruntime's; nothing of a float model."""
+    from sdann.float_model import is_quantized
+    from sdann.onnx_import.judge import compare
+
+    return compare(judge, model, network, images) if is_quantized(model) else []
+
+
+def _differences(rows: list["Difference"]) -> RenderableType:
+    return table(
+        "Integers that differ from onnxruntime's: each layer alone on onnxruntime's inputs, and in the network",
+        ("layer", "compared", "alone", "at most", "in the network", "at most"),
+        [
+            (
+                row.layer, f"{row.compared:,}", "-" if row.alone is None else f"{row.alone:,}",
+                "-" if row.most_alone is None else str(row.most_alone), f"{row.network:,}", str(row.most),
+            )
+            for row in rows
+        ],
     )  # fmt: skip
 
 
@@ -96,8 +153,9 @@ def quantize_command(
 ) -> Outcome:
     """Quantize the float network FLOAT for a chip.
 
-    FLOAT is a file of `sdann train`, or one of torch.export.save (.pt2). Post-training quantization, eqs. 1-10, and
-    eqs. 15-19 with --scaled; with --finetune, training that knows of it.
+    FLOAT is a file of `sdann train`, one of torch.export.save (.pt2), or an ONNX model (.onnx). Post-training
+    quantization, eqs. 1-10, and eqs. 15-19 with --scaled; with --finetune, training that knows of it. An ONNX model
+    that is quantized already (QDQ, QCDQ) keeps its integers, needs no images, and is compared with onnxruntime.
     """
     config = chip_from(preset_name, fields, membrane_bits)
     from sdann.brought import outputs
@@ -110,8 +168,17 @@ def quantize_command(
     from sdann.sparsity import with_sparsity
 
     with progress() as steps:
+        judge = None
         with steps.step("load"):
-            graph, samples = _load(float_file, images, labels)
+            if float_file.suffix == ".onnx":
+                from sdann.onnx_import import load_graph
+                from sdann.onnx_import.samples import output_bits
+
+                judge = load_graph(float_file)
+                graph, samples = _load_onnx(judge, images, labels, raw=options["raw"], scaled=options["scaled"])
+                options["out_bits"] = max(options["out_bits"], output_bits(graph))
+            else:
+                graph, samples = _load(float_file, images, labels)
         chosen = options_for(config, **options)
         tuned = graph
         if epochs:
@@ -129,16 +196,18 @@ def quantize_command(
         right = None
         if samples.test_labels is not None:
             with steps.step("test"):
-                before = accuracy(outputs(graph, samples.test_images), samples.test_labels)
+                name = "float" if judge is None else "onnxruntime"
+                found = outputs(graph, samples.test_images) if judge is None else _run(judge, samples.test_images)
                 after = integer_accuracy(network, samples.test_images, samples.test_labels)
-                right = {"float": before, "integer": after}
+                right = {name: accuracy(found, samples.test_labels), "integer": after}
+        rows = [] if judge is None or epochs else _compared(judge, graph, network, samples.test_images[:COMPARED])
         with atomic(out) as temporary:
             save_network(network, temporary)
     tested = f"wrote {out}"
     if right is not None:
         tested = (
-            f"accuracy on {len(samples.test_images)} test images: float {right['float']:.2%}, integer "
-            f"{right['integer']:.2%}; {tested}"
+            f"accuracy on {len(samples.test_images)} test images: "
+            f"{', '.join(f'{name} {share:.2%}' for name, share in right.items())}; {tested}"
         )
     if graph.host:
         tested += f"; left to the host: {', '.join(graph.host)}"
@@ -147,7 +216,8 @@ def quantize_command(
             "network": network.name, "time_steps": network.time_steps, "membrane_bits": network.membrane_bits,
             "weight_bits": network.weight_bits, "scaled": bool(options["scaled"]), "finetuned_epochs": epochs,
             "rot": dict(rot), "drlo": dict(drlo), "host": list(graph.host), "samples": len(samples.test_images),
-            "accuracy": right, "layers": [dataclasses.asdict(layer) for layer in report.layers], "out": str(out),
+            "accuracy": right, "onnxruntime": [dataclasses.asdict(row) for row in rows],
+            "layers": [dataclasses.asdict(layer) for layer in report.layers], "out": str(out),
         },
-        text=[quantize_table(report), tested],
+        text=[quantize_table(report), *([_differences(rows)] if rows else []), tested],
     )  # fmt: skip

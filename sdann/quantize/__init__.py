@@ -15,10 +15,16 @@ __all__ = ["LayerReport", "QuantizeOptions", "QuantizeReport", "dequantize_outpu
 
 
 def quantize_input(network: QuantizedNetwork, images: npt.ArrayLike) -> IntArray:
-    """The integers (T bits, clipped) that stand for real ``images`` [N, C, H, W], by ``network.scales``."""
+    """The integers (T bits, clipped) that stand for real ``images`` [N, C, H, W], by ``network.scales``.
+
+    Divided in float64; in float32 where images and scale are such numbers, as of a model that was quantized elsewhere:
+    what is half a unit there has to be half a unit here.
+    """
     steps = network.time_steps
     low, high = (-(1 << steps - 1), (1 << steps - 1) - 1) if network.input_signed else (0, (1 << steps) - 1)
-    values = np.asarray(images, dtype=np.float64) / network.scales[INPUT]
+    pixels, scale = np.asarray(images, dtype=np.float64), np.float64(network.scales[INPUT])
+    short = pixels.astype(np.float32), np.float32(scale)
+    values = short[0] / short[1] if short[1] == scale and (short[0] == pixels).all() else pixels / scale
     return np.clip(np.rint(values), low, high).astype(np.int64)
 
 

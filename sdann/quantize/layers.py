@@ -1,14 +1,14 @@
 """One layer of integers from one float layer: weights, bias, requantization constants, clamp."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ..check import edge_shape, isum_bound
 from ..errors import DoesNotFitError, UnsupportedError
 from ..fixed_point import to_multiplier
-from ..float_model import FloatArray, FloatLayer
+from ..float_model import FloatArray, FloatLayer, Grid
 from ..graph import INPUT, BiasMode, Edge, IntArray, Layer, Shape
 from ..observers import Statistics
 from .options import QuantizeOptions
@@ -93,6 +93,27 @@ def _scale(
     return source.scale / 2.0 ** max(0, spare)
 
 
+def _grid(layer: FloatLayer, options: QuantizeOptions) -> Grid | None:
+    """The layer's grid, clipped; raises DoesNotFitError for one of more bits than there are."""
+    grid = layer.grid
+    if grid is None:
+        return None
+    if layer.clip is not None:  # rounding is monotonic: it may as well come first
+        grid = replace(grid, hi=min(grid.hi, round(layer.clip / grid.step)))
+    if grid.lo < 0 and not layer.relu:
+        bits = max((~grid.lo).bit_length(), grid.hi.bit_length()) + 1
+        if bits > options.out_bits and not options.raw:
+            raise DoesNotFitError(
+                f"its values {grid.lo}..{grid.hi} need {bits} bits, the output has {options.out_bits}: "
+                f"use out_bits={bits}"
+            )
+    elif grid.hi >= 1 << options.time_steps:
+        raise DoesNotFitError(
+            f"its activations 0..{grid.hi} need {grid.hi.bit_length()} time steps, there are {options.time_steps}"
+        )
+    return grid
+
+
 def _edges(layer: FloatLayer, found: EdgeWeights) -> tuple[Edge, ...]:
     return tuple(
         Edge(
@@ -131,25 +152,36 @@ def quantized_layer(
 
     Raises UnsupportedError and DoesNotFitError without the layer's name.
     """
+    grid = _grid(layer, options)
     signed = not layer.relu and (
         _may_be_negative(layer, sources) or (last and (options.raw or options.out_bits > options.time_steps))
+        if grid is None
+        else grid.lo < 0
     )
     _check_sign(layer, last, signed)
     raw = last and signed and options.raw
-    levels = (1 << options.out_bits - 1) - 1 if signed else options.levels
+    low, levels = (-(1 << options.out_bits - 1), (1 << options.out_bits - 1) - 1) if signed else (0, options.levels)
+    if grid is not None:
+        low, levels = (grid.lo if signed else 0), grid.hi
     per_channel = options.per_channel and not raw  # a raw output has one scale
     found = edge_weights(
         layer, [Source(scale=s.scale, mean_square=s.mean_square) for s in sources], weight_bits=options.weight_bits,
         per_channel=per_channel, max_shift=options.max_edge_shift, observer=options.weight_observer,
     )  # fmt: skip
-    scale = float(found.unit[0]) if raw else _scale(layer, sources, statistics, levels, options)
+    scale = _scale(layer, sources, statistics, levels, options) if grid is None else grid.step
+    if raw:
+        scale = float(found.unit[0])
+        if np.ptp(found.unit) > 1e-12 * scale:
+            raise UnsupportedError(
+                "a raw output has one scale, and its weights have several; quantize them per tensor, or leave out raw"
+            )
     mode, *bits = bias_units(layer.bias, found.unit, scale, raw, options)
     bias = np.rint(layer.bias / (found.unit if mode == "sum" else scale)).astype(np.int64)
     mult, shift = _constants(found, scale, mode, options)
     edges = _edges(layer, found)
     quantized = Layer(
         name=layer.name, shape=edge_shape(edges[0], sources[0].shape), edges=edges, mult=mult, shift=shift, bias=bias,
-        bias_mode=mode, lo=-levels - 1 if signed else 0, hi=levels, signed=signed, pool=layer.pool, raw=raw,
+        bias_mode=mode, lo=low, hi=levels, signed=signed, pool=layer.pool, raw=raw,
     )  # fmt: skip
     _check_isum(quantized, options)
     output = Activations(

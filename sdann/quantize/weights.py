@@ -61,16 +61,32 @@ def _blocks(weight: FloatArray) -> Iterator[slice]:
     return (slice(start, start + rows) for start in range(0, len(weight), rows))
 
 
+def _positive(step: FloatArray) -> FloatArray:
+    """``step`` [C_out]; where it is 0, as of a channel without weights, any other will do."""
+    positive: FloatArray = np.where(step > 0, step, float(step.max()) or 1.0)
+    return positive
+
+
 def _integers(edge: FloatEdge, scale: FloatArray, limit: int) -> IntArray:
     found = np.empty(edge.weight.shape, dtype=np.int64)
+    least = -limit if edge.step is None else -limit - 1
     for rows in _blocks(edge.weight):
         quotient = edge.weight[rows] / scale[rows, None, None, None]
-        found[rows] = np.clip(np.rint(quotient), -limit, limit)
+        found[rows] = np.clip(np.rint(quotient), least, limit)
     return found
+
+
+def _given_peaks(edge: FloatEdge, step: FloatArray, limit: int) -> FloatArray:
+    """Peaks with which the steps that are given are just possible: there is one integer more below 0."""
+    whole = edge.weight.reshape(len(step), -1) / _positive(step)[:, None]
+    most = np.maximum(whole.max(axis=1), -whole.min(axis=1) * limit / (limit + 1))
+    return np.asarray(step * (most if np.ptp(step) > 0 else most.max()))
 
 
 def _peaks(edge: FloatEdge, limit: int, per_channel: bool, observer: WeightObserver) -> FloatArray:
     """The magnitude that becomes the largest integer, ``limit``: [C_out], the same for all unless ``per_channel``."""
+    if edge.step is not None:
+        return _given_peaks(edge, edge.step, limit)
     peaks = np.concatenate([np.abs(edge.weight[rows]).max(axis=(1, 2, 3)) for rows in _blocks(edge.weight)])
     if not per_channel:
         peaks[:] = peaks.max()
@@ -93,8 +109,23 @@ def _of_one_magnitude(weight: FloatArray) -> bool:
     return bool(np.isin(magnitudes, (0.0, magnitudes.max())).all())
 
 
+def _given(edge: FloatEdge, step: FloatArray, limit: int) -> IntArray:
+    """The integers of weights that are multiples of ``step``."""
+    whole = np.rint(edge.weight / np.where(step > 0, step, 1)[:, None, None, None])
+    if whole.max() > limit or whole.min() < -limit - 1:
+        raise SdannError(
+            f"its weights are {whole.min():g}..{whole.max():g} steps, {limit.bit_length() + 1} bits hold "
+            f"{-limit - 1}..{limit}: take more weight bits, or quantize the weights symmetrically, in -127..127"
+        )
+    return whole.astype(np.int64)
+
+
 def _single(layer: FloatLayer, source: Source, limit: int, per_channel: bool, observer: WeightObserver) -> EdgeWeights:
     edge = layer.edges[0]
+    if edge.step is not None:
+        return EdgeWeights(
+            weights=[_given(edge, edge.step, limit)], shifts=[0], unit=_positive(edge.step) * source.scale
+        )
     peaks = _peaks(edge, limit, per_channel, observer)
     if peaks.max() == 0:
         raise SdannError("all its weights are zero")
@@ -123,20 +154,22 @@ class UnitSearch:
             raise SdannError("all its weights are zero")
 
     def cost(self, shifts: tuple[int, ...], unit: FloatArray) -> float:
-        """Expected squared error: of trained weights as uniform rounding, of fixed ones as it is."""
+        """Expected squared error: of trained weights as uniform rounding, of fixed and of given ones as it is."""
         total = 0.0
         for edge, source, shift in zip(self.edges, self.sources, shifts, strict=True):
             step = unit * 2.0**shift / source.scale
             if edge.kind in FIXED:
                 weight, taps = edge.weight[:, 0, 0, 0], edge.weight[0].size
                 error = np.square((np.rint(weight / step) * step - weight) * taps)  # all taps err alike
+            elif edge.step is not None:
+                error = np.square(_integers(edge, step, self.limit) * step[:, None, None, None] - edge.weight)
             else:
                 error = np.square(step) / 12 * edge.weight[0].size
             total += float(error.sum()) * source.mean_square
         return total
 
     def units(self, shifts: tuple[int, ...]) -> list[FloatArray]:
-        """The smallest unit that ``shifts`` allow, and for each fixed edge the next one that makes it exact."""
+        """The smallest unit that ``shifts`` allow, and for each fixed or given edge the next that makes it exact."""
         unit = (self.least / np.exp2(shifts)[:, None]).max(axis=0)
         unit = np.where(unit > 0, unit, unit.max())
         found = [unit]
@@ -146,6 +179,10 @@ class UnitSearch:
                 whole = np.floor(ratio / unit * (1 + 1e-12))
                 if whole.min() >= 1:
                     found.append(ratio / whole)
+            elif edge.step is not None:
+                exact = _positive(edge.step) * source.scale / 2.0**shift
+                if (exact >= unit * (1 - 1e-9)).all():
+                    found.append(exact)
         return found
 
     def best(self, shifts: tuple[int, ...]) -> UnitChoice:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..errors import UnsupportedError
-from ..float_model import FloatEdge, FloatLayer, edge_shape
+from ..float_model import FloatEdge, FloatLayer, Grid, edge_shape
 from ..graph import INPUT, Pool, Shape
 from .op import Op
 from .values import Activation, Affine, Part, identity_edge
@@ -19,6 +19,8 @@ class Builder:
     def __init__(self, input_shape: Shape) -> None:
         self.layers: list[FloatLayer] = []
         self.known = {INPUT: Activation(INPUT, input_shape, False)}
+        self.input_grid: Grid | None = None
+        self._rounded: list[tuple[Affine, Grid, Part]] = []
         self._names = {INPUT}
         self._done: dict[tuple[int, bool, float | None], tuple[Affine, Activation]] = {}
         self._taken: dict[int, tuple[Affine, Op]] = {}
@@ -63,13 +65,42 @@ class Builder:
         if key not in self._done:
             self.take(part, op)
             layer = FloatLayer(
-                name=self._unique(part.name), edges=part.edges, bias=part.bias, relu=relu, clip=clip, pool=part.pool
-            )
+                name=self._unique(part.name), edges=part.edges, bias=part.bias, relu=relu, clip=clip, pool=part.pool,
+                grid=part.grid,
+            )  # fmt: skip
             self.layers.append(layer)
             shape = _pooled(part.shape, part.pool)
             self.known[layer.name] = Activation(layer.name, shape, relu or part.nonnegative)
             self._done[key] = part, self.known[layer.name]
         return self._done[key][1]
+
+    def grid(self, source: str) -> Grid | None:
+        """The grid of a layer's activations, or of the input's."""
+        if source == INPUT:
+            return self.input_grid
+        return next(layer.grid for layer in self.layers if layer.name == source)
+
+    def set_grid(self, source: str, grid: Grid) -> None:
+        """Let the activations of ``source`` have ``grid``; the input's are never negative where the grid is not."""
+        if source == INPUT:
+            self.input_grid = grid
+            self.known[INPUT] = replace(self.known[INPUT], nonnegative=grid.lo >= 0)
+        else:
+            self.layers = [replace(layer, grid=grid) if layer.name == source else layer for layer in self.layers]
+
+    def on_grid(self, part: Affine, grid: Grid, op: Op) -> Part:
+        """``part`` rounded to ``grid`` (the same one when asked again): a layer, or a sum that waits for its ReLU."""
+        for known, before, made in self._rounded:
+            if known is part and before == grid:
+                return made
+        found: Part
+        if grid.lo < 0 and not part.nonnegative:
+            found = replace(part, grid=grid)
+        else:  # clipping at 0 is ReLU: a zero point at the least integer does it
+            on_grid = replace(self.take(part, op), grid=replace(grid, lo=0))
+            found = self.layer(on_grid, op, relu=not part.nonnegative)
+        self._rounded.append((part, grid, found))
+        return found
 
     def activation(self, part: Part, op: Op) -> Activation:
         """``part`` as something that an edge can read; raises UnsupportedError for a sum that may be negative."""

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..float_model import FloatLayer
+from ..float_model import FloatLayer, Grid
 from ..graph import INPUT
 
 __all__ = ["merged", "without_dead"]
@@ -28,6 +28,16 @@ def _passes_on(layer: FloatLayer) -> bool:
     return not others and edge.kind == "identity" and edge.stride == 1 and not np.any(layer.bias)
 
 
+def _can_take(before: FloatLayer, layer: FloatLayer) -> bool:
+    """True if ``before`` can do what ``layer`` does: rounding to one grid commutes with clipping and with maxima."""
+    grids = {grid for grid in (before.grid, layer.grid) if grid is not None}
+    return before.pool is None and len(grids) < 2
+
+
+def _grid(before: FloatLayer, layer: FloatLayer) -> Grid | None:
+    return layer.grid or (before.grid and replace(before.grid, tensor=""))
+
+
 def merged(layers: list[FloatLayer]) -> list[FloatLayer]:
     """``layers``, with a ReLU, a clip or a max pooling moved into the layer before it where nobody else reads that."""
     done: dict[str, FloatLayer] = {}
@@ -38,13 +48,14 @@ def merged(layers: list[FloatLayer]) -> list[FloatLayer]:
         edges = tuple(replace(edge, source=names.get(edge.source, edge.source)) for edge in layer.edges)
         layer = replace(layer, edges=edges)
         source = edges[0].source
-        if source == INPUT or uses[read] > 1 or done[source].pool is not None or not _passes_on(layer):
+        if source == INPUT or uses[read] > 1 or not _passes_on(layer) or not _can_take(done[source], layer):
             done[layer.name] = layer
             continue
         before = done[source]
         clips = [clip for clip in (before.clip, layer.clip) if clip is not None]
         done[source] = replace(
-            before, relu=before.relu or layer.relu, clip=min(clips, default=None), pool=layer.pool
+            before, relu=before.relu or layer.relu, clip=min(clips, default=None), pool=layer.pool,
+            grid=_grid(before, layer),
         )  # fmt: skip
         names[layer.name] = source
     return list(done.values())

@@ -121,8 +121,8 @@ def _mixed_channels(builder: Builder, op: Op, part: Affine, weight: FloatArray) 
     if any(edge.kind not in ("conv", "linear") for edge in part.edges):
         builder.activation(part, op)  # says that ReLU is missing
     ready(builder, op, part)
-    edges = tuple(replace(edge, weight=np.tensordot(weight, edge.weight, 1)) for edge in part.edges)
-    return replace(part, edges=edges, bias=weight @ part.bias, shape=(len(weight), 1, 1))
+    edges = tuple(replace(edge, weight=np.tensordot(weight, edge.weight, 1), step=None) for edge in part.edges)
+    return replace(part, edges=edges, bias=weight @ part.bias, shape=(len(weight), 1, 1), grid=None)
 
 
 def adaptive_average(builder: Builder, op: Op) -> Value:

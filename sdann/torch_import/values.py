@@ -9,7 +9,7 @@ from math import prod
 
 import numpy as np
 
-from ..float_model import FloatArray, FloatEdge
+from ..float_model import FloatArray, FloatEdge, Grid
 from ..graph import Pool, Shape
 
 __all__ = ["Activation", "Affine", "Part", "Storage", "Value", "identity_edge", "scaled"]
@@ -29,7 +29,8 @@ class Affine:
     """A sum over edges and a bias [C]. ``name``: of the layer it will be.
 
     ``mixed``: it may be negative even where its sources are not. ``nonnegative``: it never is. ``pool``: max pooling
-    that waits for its ReLU; ``shape`` is before it.
+    that waits for its ReLU; ``shape`` is before it. ``grid``: to which the model has rounded the sum, without a ReLU;
+    it counts where the sum becomes a layer, not where more is added to it.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Affine:
     mixed: bool
     nonnegative: bool
     pool: Pool | None = None
+    grid: Grid | None = None
 
 
 Part = Activation | Affine
@@ -123,10 +125,11 @@ def scaled(part: Part, gain: FloatArray, offset: FloatArray, name: str) -> Affin
             replace(
                 edge, kind="depthwise" if edge.kind in ("avgpool", "identity") else edge.kind,
                 weight=edge.weight * gain[:, None, None, None],
+                step=None if edge.step is None else edge.step * np.abs(gain),
             )
             for edge in edges
         )  # fmt: skip
     return replace(
         part, edges=edges, bias=part.bias * gain + offset, mixed=part.mixed or not positive,
-        nonnegative=part.nonnegative and positive,
+        nonnegative=part.nonnegative and positive, grid=None,
     )  # fmt: skip

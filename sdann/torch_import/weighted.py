@@ -27,6 +27,8 @@ def square_kernel(weight: FloatArray, pads: Pads, dilation: tuple[int, int] = (1
 
 def _pads(op: Op, kernel: tuple[int, int], dilation: tuple[int, int]) -> Pads:
     padding = op.args["padding"]
+    if isinstance(padding, dict):  # as ONNX has it
+        return padding["rows"], padding["columns"]
     if padding == "valid":
         return (0, 0), (0, 0)
     if padding == "same":  # torch puts the odd zero behind
@@ -71,12 +73,16 @@ def convolution(builder: Builder, op: Op) -> Value:
     ends = np.cumsum(value.splits)[:-1]
     depthwise = groups == len(weight) == sum(value.splits) and groups > 1
     dense = _dense(weight, groups) if groups > 1 and not depthwise else weight
+    whole = op.args.get("step")
+    steps = np.split(whole, ends) if depthwise and whole is not None else [whole] * len(value.parts)
     edges = [
         FloatEdge(
             source=_source(builder, part, op), kind="depthwise" if depthwise else "conv", weight=w, stride=step,
-            padding=padding,
+            padding=padding, step=s,
         )
-        for part, w in zip(value.parts, np.split(dense, ends, axis=0 if depthwise else 1), strict=True)
+        for part, w, s in zip(
+            value.parts, np.split(dense, ends, axis=0 if depthwise else 1), steps, strict=True
+        )
     ]  # fmt: skip
     if depthwise:  # every part of the source makes a part of the result
         sums = zip(value.parts, edges, np.split(bias, ends), strict=True)
@@ -96,14 +102,20 @@ def linear(builder: Builder, op: Op) -> Value:
         raise op.refusal(
             f"a Linear layer on a tensor of shape {list(value.view)} per sample; put nn.Flatten() before it"
         )
-    return Value((linear_sum(builder, op, value, weight, array(op.constant("bias"), len(weight))),), op.view)
+    bias = array(op.constant("bias"), len(weight))
+    return Value((linear_sum(builder, op, value, weight, bias, op.args.get("step")),), op.view)
 
 
-def linear_sum(builder: Builder, op: Op, value: Value, weight: FloatArray, bias: FloatArray) -> Affine:
-    """``weight`` [C_out, elements of ``value``] times all elements of ``value``, plus ``bias``."""
+def linear_sum(
+    builder: Builder, op: Op, value: Value, weight: FloatArray, bias: FloatArray, step: FloatArray | None = None
+) -> Affine:
+    """``weight`` [C_out, elements of ``value``] times all elements of ``value``, plus ``bias``.
+
+    ``step``: see :class:`sdann.float_model.FloatEdge`.
+    """
     ends = np.cumsum([np.prod(shape) for shape in value.shapes])[:-1]
     edges = [
-        FloatEdge(source=_source(builder, part, op), kind="linear", weight=w.reshape(len(w), *shape))
+        FloatEdge(source=_source(builder, part, op), kind="linear", weight=w.reshape(len(w), *shape), step=step)
         for part, shape, w in zip(value.parts, value.shapes, np.split(weight, ends, axis=1), strict=True)
     ]
     return _sum(builder, op, value.parts, edges, bias)

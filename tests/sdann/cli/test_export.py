@@ -47,7 +47,7 @@ def test_a_difference_ends_in_exit_code_1(sdann: Any, files: Any, monkeypatch: p
 
 
 def test_bad_input_ends_in_exit_code_2(refused: Any, files: Any, tmp_path: Any) -> None:
-    assert "Missing option '--onnx'" in refused("export", files.network)
+    assert "say what to write" in refused("export", files.network)
     assert "no such file" in refused("export", "nothing", "--onnx", "net.onnx")
     assert "holds 'sdann-image', not 'sdann-network'" in refused("export", files.image, "--onnx", "net.onnx")
     assert not list(tmp_path.iterdir())
