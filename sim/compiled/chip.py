@@ -55,17 +55,16 @@ class CompiledChip:
         coverage: bool = False, tile: str | None = None,
     ) -> None:  # fmt: skip
         self.config = config
-        library = build_library(config, build_dir=build_dir, waves=waves, coverage=coverage, tile=tile)
-        self._call = load(library, _FUNCTIONS | (_WAVES if waves else {}) | (_COVERAGE if coverage else {}))
+        self.library = build_library(config, build_dir=build_dir, waves=waves, coverage=coverage, tile=tile)
+        """Path of what was compiled; the Verilog lies beside it."""
+        self._call = load(self.library, _FUNCTIONS | (_WAVES if waves else {}) | (_COVERAGE if coverage else {}))
         op = fields(CommandWord(config))["op"]
         self._chip: int | None = self._call["new"](
             config.rows, config.cols, tree_latency(config), VISITS, ((1 << op.width) - 1) << op.offset
         )
         self._size = 4 * self._call["words_in"]()
         self._word = (c_uint32 * self._call["words_out"]())()
-        version, state, _ = random.Random(seed).getstate()
-        assert version == 3  # the Mersenne Twister's 624 words and its position
-        self._call["stalls"](self._chip, stall, " ".join(map(str, state)).encode())
+        self.set_stalls(stall, seed)
 
     def close(self) -> None:
         """Frees the chip. It cannot be used afterwards."""
@@ -92,6 +91,12 @@ class CompiledChip:
     def reset(self) -> None:
         """Three cycles of reset; the memories keep what they hold. Words that were on their way are forgotten."""
         self._call["reset"](self._chip)
+
+    def set_stalls(self, stall: float, seed: int) -> None:
+        """From now on the host stalls as a chip's that is made with these."""
+        version, state, _ = random.Random(seed).getstate()
+        assert version == 3  # the Mersenne Twister's 624 words and its position
+        self._call["stalls"](self._chip, stall, " ".join(map(str, state)).encode())
 
     def skip_idle(self, skip: bool) -> None:
         """Whether tiles at rest are left out (as they are unless said otherwise): for checking that it is the same."""
