@@ -1,7 +1,8 @@
 """What a chip must refuse, count or drop: for the coverage of the logic that only faults reach."""
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from functools import partial
 
 from hdl.core.check import CHECKED
 from hdl.flit import FlitKind
@@ -13,9 +14,9 @@ from sdann.mapper import ProgramImage
 
 from ..compiled.chip import CompiledChip, run_compiled
 from ..driver import ChipDriver, ChipError
-from ..program import word_faults
+from ..program import HostWords, word_faults
 
-__all__ = ["break_chip", "bad_words"]
+__all__ = ["bad_words", "break_chip", "faults"]
 
 Core = tuple[int, int]
 
@@ -33,51 +34,45 @@ def bad_words(image: ProgramImage, rng: random.Random) -> Iterator[tuple[Core, M
             yield core, memory, address, word
 
 
-def break_chip(chip: CompiledChip, image: ProgramImage, seed: int) -> int:
-    """Loads and starts ``image`` with each of some faults, and then without; returns the number of faults.
+def faults(image: ProgramImage, seed: int) -> Iterator[tuple[str, list[int]]]:
+    """What is wrong, and the host words that make it so when they come after the program.
 
-    Faults are words out of range in every memory that is checked, chunks out of order, writes to what cannot be
-    written, and truncated programs. Raises :class:`sdann.errors.MismatchError` for one that the chip accepts.
+    Words out of range in every memory that is checked, chunks out of order or missing, writes to what cannot be
+    written, and flits of every kind.
     """
-    rng = random.Random(seed)
-    faults: list[tuple[str, Callable[[ChipDriver], list[int]]]] = []
-
-    def words(core: Core, memory: Memory, address: int, word: int) -> Callable[[ChipDriver], list[int]]:
-        return lambda driver: driver.words.write(core, memory, address, word)
-
-    for core, memory, address, word in bad_words(image, rng):
-        faults.append((f"{memory.name} word {address} out of range", words(core, memory, address, word)))
+    make = HostWords(image.config)
+    for core, memory, address, word in bad_words(image, random.Random(seed)):
+        yield f"{memory.name} word {address} out of range", make.write(core, memory, address, word)
+    core = next(core for core, entry in image.cores.items() if entry.layer != INPUT)
     for memory in Memory:
         if memory not in WRITABLE:
-            faults.append((f"a write to {memory.name}", words(core, memory, 0, 0)))
+            yield f"a write to {memory.name}", make.write(core, memory, 0, 0)
         elif chunks_of(image.config, memory) > 1:
-            faults.append((
-                f"chunks of {memory.name} in the wrong order",
-                lambda driver, memory=memory: driver.words.write(core, memory, 0, 0)[::-1],
-            ))  # fmt: skip
-            faults.append((
-                f"an unfinished word of {memory.name}",
-                lambda driver, memory=memory: [
-                    *driver.words.write(core, memory, 0, 0)[:1], *driver.words.write(core, memory, 1, 0)
-                ],
-            ))  # fmt: skip
+            chunks = make.write(core, memory, 0, 0)
+            yield f"chunks of {memory.name} in the wrong order", chunks[::-1]
+            yield f"an unfinished word of {memory.name}", [chunks[0], *make.write(core, memory, 1, 0)]
     for kind in FlitKind:
-        faults.append((
-            f"a flit of kind {kind.name} while a program is loaded",
-            lambda driver, kind=kind: [driver.words.memory_flit(HostOp.FLIT, core, kind, Memory.COUNTER, 7)],
-        ))  # fmt: skip
-    for what, make in faults:
+        flit = make.memory_flit(HostOp.FLIT, core, kind, Memory.COUNTER, 7)
+        yield f"a flit of kind {kind.name} while a program is loaded", [flit]
+
+
+def break_chip(chip: CompiledChip, image: ProgramImage, seed: int) -> int:
+    """Loads and starts ``image`` with each of :func:`faults`; returns how many there were.
+
+    Raises :class:`sdann.errors.MismatchError` for one with which the chip starts.
+    """
+    tried = list(faults(image, seed))
+    for what, words in tried:
         try:
-            run_compiled(chip, image, lambda driver, make=make: _refused(driver, make(driver)))
+            run_compiled(chip, image, partial(_start, more=words))
         except ChipError:
-            continue
-        finally:
             chip.reset()
-        raise MismatchError(f"the chip took a program with {what}")
-    return len(faults)
+        else:
+            raise MismatchError(f"the chip took a program with {what}")
+    return len(tried)
 
 
-async def _refused(driver: ChipDriver, more: list[int]) -> None:
+async def _start(driver: ChipDriver, more: list[int]) -> None:
     """A program with words behind it that it does not declare."""
     driver.answer_limit = 4000
     await driver.load()

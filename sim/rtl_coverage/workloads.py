@@ -11,7 +11,7 @@ from sdann import reference
 from sdann.assembler import place_network
 from sdann.errors import MismatchError, SdannError
 from sdann.feature_network import feature_image, feature_network
-from sdann.graph import INPUT, IntArray, QuantizedNetwork
+from sdann.graph import INPUT, EdgeKind, IntArray, QuantizedNetwork
 from sdann.mapper import ProgramImage, plan_network
 from sdann.random_networks import FEATURES, random_input, random_network
 from sdann.random_places import random_places, with_chip_parts
@@ -48,14 +48,18 @@ class Program:
 
 
 def random_program(seed: int, number: int) -> Program | None:
-    """A random network of every feature on random tiles; None where it does not fit. The same arguments give the same
-    program.
+    """A random network on random tiles; None where it does not fit. The same arguments give the same program.
+
+    Each draws from some kinds, strides and features only: what is rare among all of them is common somewhere.
     """
     rng, chip = np.random.default_rng([seed, number]), COVERAGE_CHIP
+    kinds: list[tuple[EdgeKind, ...]] = [("conv", "depthwise", "linear"), ("conv",), ("depthwise",), ("linear",)]
+    strides: list[tuple[int, ...]] = [(1,), (1, 2), (2,), (4,), (1, 2, 4)]
     network = random_network(
-        rng, features=FEATURES, layers=int(rng.integers(1, 4)), channels=int(rng.choice([4, 8, 12])), max_side=8,
-        max_kernel=7, max_edges=chip.edges, max_parts=chip.parts, time_steps=int(rng.choice([3, 4, 4, 5, 8])),
-        scaled=bool(rng.random() < 0.5), membrane_bits=chip.membrane_bits,
+        rng, edge_kinds=kinds[int(rng.integers(len(kinds)))], strides=strides[int(rng.integers(len(strides)))],
+        features=[name for name in FEATURES if rng.random() < 0.7], square=0.5, layers=int(rng.choice([1, 1, 2, 3])),
+        channels=int(rng.choice([4, 8, 12])), max_side=8, max_kernel=7, max_edges=chip.edges, max_parts=chip.parts,
+        time_steps=int(rng.choice([3, 4, 4, 5, 8])), scaled=bool(rng.random() < 0.5), membrane_bits=chip.membrane_bits,
     )  # fmt: skip
     network = with_chip_parts(network, rng, chip)
     places = random_places(network, rng, chip)
