@@ -74,7 +74,7 @@ def break_chip(chip: CompiledChip, image: ProgramImage, seed: int) -> int:
 
 async def _start(driver: ChipDriver, more: list[int]) -> None:
     """A program with words behind it that it does not declare."""
-    driver.answer_limit = 4000
+    driver.answer_limit, driver.step_limit = 4000, 2000  # cycles: a chip that is stuck is one that refuses
     await driver.load()
     driver.port.send(more)
     await driver.start()

@@ -16,8 +16,8 @@ _TEMPORARY = re.compile(r"_\d+_$")
 
 @dataclass(frozen=True)
 class Origin:
-    """``signal``: what the line assigns ("" where that is not plain). ``declared``: "hdl/file.py:line" of it, or of the
-    expression. ``text``: the line, with numbered temporaries as "_".
+    """``signal``: what the line assigns ("" where that is no name). ``declared``: "hdl/file.py:line" of it, or of the
+    expression. ``text``: the line, with numbered temporaries as "_" and names without their numbers.
     """
 
     signal: str
@@ -76,5 +76,12 @@ class SourceMap:
             signal = module.feeds.get(signal, signal)
         inner = _INNER.search(text)
         declared = module.declared.get(signal) or (inner[1] if inner else "")
-        plain = re.sub(r"\b_\d+_", "_", _INNER.sub("", text))
-        return Origin(signal=signal, declared=declared, text=" ".join(plain.split()))
+        return Origin(
+            signal="" if _TEMPORARY.match(signal) else _plain(signal),
+            declared=re.sub("^.*/site-packages/", "", declared), text=" ".join(_plain(_INNER.sub("", text)).split()),
+        )  # fmt: skip
+
+
+def _plain(text: str) -> str:
+    """Without what changes from one design to the next: numbers of temporaries and of names that occur twice."""
+    return re.sub(r"\$\d+", "", re.sub(r"\b_\d+_", "_", text)).replace("\\", "")

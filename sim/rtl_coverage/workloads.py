@@ -20,6 +20,7 @@ from ..compare import check_astray, compare, require_equal
 from ..compiled.chip import CompiledChip, run_compiled
 from ..coverage import Coverage
 from ..covering import COVERAGE_CHIP, covering_layers
+from ..driver import ChipDriver
 from ..session import observe, stream, trace
 from .faults import break_chip
 from .points import read_points
@@ -125,6 +126,9 @@ def _run(chip: CompiledChip, program: Program, mode: str) -> None:
     image, x = program.image, program.x
     golden = reference.run(program.network, x).activations
     expected = {name: a for name, a in golden.items() if name != INPUT}
+    if mode == "read back":
+        run_compiled(chip, image, _read_back)
+        return
     if mode == "trace":
         core = next(core for core, entry in image.cores.items() if entry.layer != INPUT)
         run_compiled(chip, image, lambda driver: trace(driver, x[0], core))
@@ -136,6 +140,20 @@ def _run(chip: CompiledChip, program: Program, mode: str) -> None:
     if (result.outputs != expected[program.network.layers[-1].name]).any():
         raise MismatchError(f"rtl, {program.name}: the read-out is not the golden's")
     check_astray(result.counters, result.stray)
+
+
+async def _read_back(driver: ChipDriver) -> None:
+    """Loads the program, and reads every word of it."""
+    await driver.load()
+    for core, memories in driver.image.memories.items():
+        for memory in memories:
+            words = driver.image.words(core, memory)
+            found = await driver.read_words(core, memory, range(len(words)))
+            if wrong := [address for address, word in enumerate(words) if found[address] != word]:
+                place = f"{memory.name} word {wrong[0]} of core {core}"
+                raise MismatchError(
+                    f"rtl: {place} reads as {found[wrong[0]]:#x}, what was written is {words[wrong[0]]:#x}"
+                )
 
 
 def run_workloads(
@@ -162,7 +180,7 @@ def run_workloads(
                 advance(done, done)
 
         digits = _digit_program()
-        run("digit network", iter([digits]), ("observe", "stream"))
+        run("digit network", iter([digits]), ("observe", "stream", "read back"))
         run("network of every feature", _feature_programs(), ("observe", "stream", "trace"))
         run("random networks", random_programs(seed, limit=networks, coverage=reached))
         run("covering programs", _covering_programs(seed))

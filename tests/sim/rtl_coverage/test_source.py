@@ -38,7 +38,7 @@ def test_every_branch_names_its_signal_and_declaration(verilog):
     for origin in origins:
         path, line = origin.declared.split(":")
         declaration = (ROOT / path).read_text().splitlines()[int(line) - 1]
-        assert origin.signal in declaration or origin.signal.startswith("\\"), origin
+        assert origin.signal in declaration or origin.signal.startswith("$"), origin
         assert not re.search(r"_\d+_", origin.text)
     assert {origin.signal for origin in origins} >= {"newest"}
 
