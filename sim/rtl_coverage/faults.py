@@ -5,16 +5,15 @@ from collections.abc import Iterator
 from functools import partial
 
 from hdl.core.check import CHECKED
-from hdl.flit import FlitKind
-from hdl.host import HostOp
+from hdl.host import Register
 from hdl.program import WRITABLE, Memory, chunks_of, memory_depths, memory_layouts
 from sdann.errors import MismatchError
 from sdann.graph import INPUT
 from sdann.mapper import ProgramImage
 
 from ..compiled.chip import CompiledChip, run_compiled
-from ..driver import ChipDriver, ChipError
-from ..program import HostWords, word_faults
+from ..driver import ChipDriver, ChipError, ChipTimeoutError
+from ..program import HostWords, checksum, program_words, word_faults
 
 __all__ = ["bad_words", "break_chip", "faults"]
 
@@ -37,8 +36,8 @@ def bad_words(image: ProgramImage, rng: random.Random) -> Iterator[tuple[Core, M
 def faults(image: ProgramImage, seed: int) -> Iterator[tuple[str, list[int]]]:
     """What is wrong, and the host words that make it so when they come after the program.
 
-    Words out of range in every memory that is checked, chunks out of order or missing, writes to what cannot be
-    written, and flits of every kind.
+    Words out of range in every memory that is checked, chunks out of order or missing, and writes to what cannot be
+    written.
     """
     make = HostWords(image.config)
     for core, memory, address, word in bad_words(image, random.Random(seed)):
@@ -51,20 +50,19 @@ def faults(image: ProgramImage, seed: int) -> Iterator[tuple[str, list[int]]]:
             chunks = make.write(core, memory, 0, 0)
             yield f"chunks of {memory.name} in the wrong order", chunks[::-1]
             yield f"an unfinished word of {memory.name}", [chunks[0], *make.write(core, memory, 1, 0)]
-    for kind in FlitKind:
-        flit = make.memory_flit(HostOp.FLIT, core, kind, Memory.COUNTER, 7)
-        yield f"a flit of kind {kind.name} while a program is loaded", [flit]
 
 
 def break_chip(chip: CompiledChip, image: ProgramImage, seed: int) -> int:
     """Loads and starts ``image`` with each of :func:`faults`; returns how many there were.
 
-    Raises :class:`sdann.errors.MismatchError` for one with which the chip starts.
+    Raises :class:`sdann.errors.MismatchError` for one with which the chip starts, or gives no answer.
     """
     tried = list(faults(image, seed))
     for what, words in tried:
         try:
             run_compiled(chip, image, partial(_start, more=words))
+        except ChipTimeoutError as error:
+            raise MismatchError(f"the chip does not answer after a program with {what}: {error}") from None
         except ChipError:
             chip.reset()
         else:
@@ -73,8 +71,11 @@ def break_chip(chip: CompiledChip, image: ProgramImage, seed: int) -> int:
 
 
 async def _start(driver: ChipDriver, more: list[int]) -> None:
-    """A program with words behind it that it does not declare."""
-    driver.answer_limit, driver.step_limit = 4000, 2000  # cycles: a chip that is stuck is one that refuses
+    """A program with words behind it, all of them declared: only the core that they go to can object."""
+    driver.answer_limit, driver.step_limit = 4000, 200
     await driver.load()
+    words = [*program_words(driver.image), *more]
     driver.port.send(more)
+    driver.set(Register.PROGRAM_FLITS, len(words))
+    driver.set(Register.PROGRAM_CHECKSUM, checksum(driver.config, words))
     await driver.start()

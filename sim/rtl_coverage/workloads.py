@@ -186,8 +186,11 @@ def run_workloads(
         run("covering programs", _covering_programs(seed))
         chip.reset()
         chip.set_stalls(0, seed)
-        break_chip(chip, digits.image, seed)
-        run("digit network after faults", iter([digits]))
+        features = next(_feature_programs())
+        advance = report("faults")
+        count = break_chip(chip, features.image, seed)
+        advance(count, count)
+        run("a good program after faults", iter([features]))
         path = Path(folder) / "coverage.dat"
         chip.write_coverage(path)
         verilog = {text.name: text.read_text() for text in chip.library.parent.glob("*.v")}
