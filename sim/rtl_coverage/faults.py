@@ -3,6 +3,7 @@
 import random
 from collections.abc import Iterator
 from functools import partial
+from itertools import islice
 
 from hdl.core.check import CHECKED
 from hdl.host import Register
@@ -18,19 +19,22 @@ from ..program import HostWords, checksum, program_words, word_faults
 __all__ = ["bad_words", "break_chip", "faults"]
 
 Core = tuple[int, int]
+TRIES = 200
 
 
 def bad_words(image: ProgramImage, rng: random.Random) -> Iterator[tuple[Core, Memory, int, int]]:
-    """(core, memory, address, word) that a core refuses: one of each memory that it checks, at every address."""
+    """(core, memory, address, word) that a core refuses: one of each memory that it checks, at every address.
+
+    None of a memory whose fields hold no more than they may.
+    """
     core = next(core for core, entry in image.cores.items() if entry.layer != INPUT)
     depths = memory_depths(image.config)
     for memory in CHECKED:
         size = memory_layouts(image.config)[memory].size
         for address in range(depths[memory]):
-            word = (1 << size) - 1
-            while not word_faults(image.config, memory, word):
-                word = rng.getrandbits(size)
-            yield core, memory, address, word
+            words = [(1 << size) - 1, *(rng.getrandbits(size) for _ in range(TRIES))]
+            bad = (word for word in words if word_faults(image.config, memory, word))
+            yield from ((core, memory, address, word) for word in islice(bad, 1))
 
 
 def faults(image: ProgramImage, seed: int) -> Iterator[tuple[str, list[int]]]:
