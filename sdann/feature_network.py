@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from hdl.config import preset
+from hdl.config import ChipConfig, preset
 
 from .assembler import Place, place_network
 from .fixed_point import to_multiplier
@@ -81,10 +81,11 @@ def feature_network(
     return with_membrane(network, FEATURE_CHIP.membrane_bits, scaled=mode == "scaled", calibration=x)
 
 
-def feature_image(network: QuantizedNetwork) -> ProgramImage:
-    """The network's program for :data:`FEATURE_CHIP`, or the small one's for :data:`SMALL_CHIP`."""
+def feature_image(network: QuantizedNetwork, config: ChipConfig | None = None) -> ProgramImage:
+    """The network's program for :data:`FEATURE_CHIP`, or the small one's for :data:`SMALL_CHIP`, or for ``config``."""
     small = len(network.layers) == len(_SMALL_PLACES) - 1
-    return place_network(network, SMALL_CHIP if small else FEATURE_CHIP, _SMALL_PLACES if small else _PLACES)
+    chip = config or (SMALL_CHIP if small else FEATURE_CHIP)
+    return place_network(network, chip, _SMALL_PLACES if small else _PLACES)
 
 
 def with_constants(layer: Layer, v: IntArray, bits: int) -> Layer:

@@ -32,13 +32,19 @@ def random_edge(
     max_side: int,
     weight_bits: int,
     strides: Sequence[int],
+    square: float = 0.0,
 ) -> Edge:
-    """An edge of ``kind`` from a source of ``shape`` to at most ``channels`` channels of ``max_side`` rows, columns."""
+    """An edge of ``kind`` from a source of ``shape`` to at most ``channels`` channels of ``max_side`` rows, columns.
+
+    ``square``: how often both sides of the kernel are to be equal; else they are drawn one by one.
+    """
     c, height, width = shape
     if kind == "linear":
         return Edge(source=source, kind=kind, weight=random_weight(rng, (channels, c, height, width), weight_bits))
     while True:  # a 1 x 1 kernel without padding always passes
         kernel_h, kernel_w = (int(rng.integers(1, min(max_kernel, side + 1) + 1)) for side in (height, width))
+        if square and rng.random() < square:
+            kernel_h = kernel_w = min(kernel_h, kernel_w) if rng.random() < 0.5 else max(kernel_h, kernel_w)
         padding = int(rng.integers(0, max(kernel_h, kernel_w) // 2 + 1))
         stride = int(rng.choice(strides))
         rows, cols = height + 2 * padding - kernel_h, width + 2 * padding - kernel_w

@@ -64,6 +64,8 @@ def random_network(
     layers: int = 3,
     edge_kinds: Sequence[EdgeKind] = ("conv", "depthwise", "linear"),
     max_kernel: int = 3,
+    square: float = 0.0,
+    strides: Sequence[int] | None = None,
     max_edges: int = 1,
     max_parts: int = 4,
     features: Collection[Feature] = (),
@@ -81,8 +83,9 @@ def random_network(
     """A random chain of exactly ``layers`` layers whose every layer has at least 10 % non-zero activations.
 
     ``max_side``: most rows and columns of any map. ``channels``: most channels of any map. ``edge_kinds``: kinds to
-    draw from (a linear layer leaves a 1 x 1 map, on which the chain goes on). ``max_edges``: 2 sometimes adds a
-    second edge from the same source.
+    draw from (a linear layer leaves a 1 x 1 map, on which the chain goes on). ``square``: how often input and kernels
+    are to be square. ``strides``: to draw from; None: mostly 1. ``max_edges``: 2 sometimes adds a second edge from the
+    same source.
 
     ``features``: each is sometimes drawn. "skips": up to ``max_edges`` edges, from the last four sources or the input,
     of any geometry that fits. "pool": max pooling. "truncate": in place of RoT. "stride 4". "wide", "raw": of a
@@ -96,6 +99,8 @@ def random_network(
     signed_input = bool(rng.random() < 0.5) if signed_input is None else signed_input
     signed_output = bool(rng.random() < 0.5) if signed_output is None else signed_output
     height, width = (int(s) for s in rng.integers(1, max_side + 1, 2))
+    if square and rng.random() < square:
+        width = height
     network = QuantizedNetwork(
         name="random", input_shape=(int(rng.integers(1, channels + 1)), height, width),
         input_signed=signed_input, time_steps=time_steps, membrane_bits=48,
@@ -103,7 +108,7 @@ def random_network(
     )  # fmt: skip
     x = random_input(network, rng, 24)
     values = {INPUT: x}
-    strides = [1, 1, 1, 1, 2, 2, 4] if "stride 4" in features else [1, 1, 2]
+    strides = strides or ([1, 1, 1, 1, 2, 2, 4] if "stride 4" in features else [1, 1, 2])
     for index in range(layers):
         signed = signed_output and index == layers - 1
         bits = time_steps
@@ -117,7 +122,7 @@ def random_network(
                 kind = "conv"  # a linear layer leaves a 1 x 1 map, which shows little of a graph
             shape: Shape = (a.shape[1], a.shape[2], a.shape[3])
             outputs = int(rng.integers(1, channels + 1))
-            edge = random_edge(rng, kind, source, shape, outputs, max_kernel, max_side, weight_bits, strides)
+            edge = random_edge(rng, kind, source, shape, outputs, max_kernel, max_side, weight_bits, strides, square)
             out = edge_shape(edge, shape)
             edges: tuple[Edge, ...] = (edge,)
             if "skips" in features:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SdannError
+from .chip import ChipOptions
 from .subject import Subject
 
 __all__ = ["Experiment", "Progress", "Result", "Setup"]
@@ -17,13 +18,15 @@ Progress = Callable[[int, int], None]
 @dataclass(frozen=True, kw_only=True)
 class Setup:
     """``subjects``: the networks to report on. ``folder``: where trained weights are kept. ``quick``: the size for
-    continuous integration: fewer samples, epochs and trials. ``seed``: of everything random.
+    continuous integration: fewer samples, epochs and trials. ``seed``: of everything random. ``chip``: for
+    tables of the RTL.
     """
 
     subjects: tuple[Subject, ...]
     folder: Path
     quick: bool = False
     seed: int = 0
+    chip: ChipOptions = field(default_factory=ChipOptions)
 
     def __post_init__(self) -> None:
         if not self.subjects:
@@ -38,13 +41,14 @@ class Setup:
 @dataclass(frozen=True, kw_only=True)
 class Result:
     """``rows``: values by column, plain numbers, strings or None. ``data``: what the plot needs beyond the rows.
-    ``notes``: what a reader must know, such as what was chosen here.
+    ``notes``: what a reader must know, such as what was chosen here. ``failures``: where what must be equal is not.
     """
 
     columns: Sequence[str]
     rows: Sequence[Mapping[str, Any]]
     data: Mapping[str, Any] = field(default_factory=dict)
     notes: Sequence[str] = ()
+    failures: Sequence[str] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,8 +13,8 @@ from matplotlib.patches import Rectangle
 from .experiment import Result
 
 __all__ = [
-    "biases", "bits", "boxes", "energy", "factors", "hybrid", "membranes", "none", "pipeline", "scores", "sops",
-    "spikes",
+    "biases", "bits", "boxes", "chip_energy", "energy", "factors", "hybrid", "membrane_scores", "membranes", "none",
+    "pipeline", "scores", "sops", "spikes",
 ]  # fmt: skip
 
 STYLE: dict[Any, Any] = {
@@ -98,6 +98,36 @@ def energy(result: Result) -> bytes:
         canvas, (axes,) = _canvas()
         _bars(axes, [r["network"] for r in result.rows], {c: [r[c] for r in result.rows] for c in columns})
         axes.set(ylabel="nJ per sample", yscale="log")
+        return _png(canvas)
+
+
+def _by_network(result: Result, kind: str, value: str) -> tuple[list[str], dict[str, list[float]]]:
+    """Networks, and by each value of column ``kind`` the values of column ``value``, in rows' order."""
+    series: dict[str, list[float]] = {}
+    for row in result.rows:
+        series.setdefault(row[kind], []).append(row[value])
+    return list(dict.fromkeys(row["network"] for row in result.rows)), series
+
+
+def membrane_scores(result: Result) -> bytes:
+    """The RTL's scores by membrane, in percent."""
+    names, series = _by_network(result, "V", "score")
+    with mpl.rc_context(STYLE):
+        canvas, (axes,) = _canvas()
+        _bars(axes, names, {kind: [100 * score for score in scores] for kind, scores in series.items()})
+        axes.set(ylabel="score in %", ylim=(0, 120))
+        axes.legend(frameon=False, ncols=len(series), loc="upper center")
+        return _png(canvas)
+
+
+def chip_energy(result: Result) -> bytes:
+    """Energy per sample without and with sparsity."""
+    with mpl.rc_context(STYLE):
+        canvas, both = _canvas(2, width=9)
+        for axes, value in zip(both, ("nJ", "nJ, extended"), strict=True):
+            names, series = _by_network(result, "sparsity", value)
+            _bars(axes, names, {f"sparsity: {kind}": energies for kind, energies in series.items()})
+            axes.set(ylabel=f"{value}, per sample")
         return _png(canvas)
 
 

@@ -10,6 +10,7 @@ from .costs import table1, table9
 from .distributions import fig4, fig7, fig8, fig9
 from .experiment import Experiment, Progress, Result, Setup
 from .hybrid import table8
+from .on_rtl import table3_rtl, table10
 from .pipeline import fig11
 from .snn import fig12
 from .sparse import sparsity_table
@@ -30,6 +31,10 @@ EXPERIMENTS = {
         Experiment(name="table2", title="Conversion loss", networks=_ALL, run=table2, plot=plots.scores),
         Experiment(name="table3", title="Scaled integration", networks=_ALL, run=table3, plot=plots.scores),
         Experiment(
+            name="table3-rtl", title="Scaled integration on the RTL", networks=_ALL, run=table3_rtl,
+            plot=plots.membrane_scores,
+        ),
+        Experiment(
             name="table4", title="RoT: score", networks=_ALL, run=partial(_sparsity, "rot", "score"), plot=plots.factors
         ),
         Experiment(
@@ -45,6 +50,10 @@ EXPERIMENTS = {
         ),
         Experiment(name="table8", title="Hybrid sparsity", networks=_ALL, run=table8, plot=plots.hybrid),
         Experiment(name="table9", title="Energy per sample", networks=_ALL, run=table9, plot=plots.energy),
+        Experiment(
+            name="table10", title="Energy and speed on the RTL", networks=("digit-cnn", "digit-yolo"), run=table10,
+            plot=plots.chip_energy,
+        ),
         Experiment(name="fig4", title="Quantized biases", networks=("digit-cnn",), run=fig4, plot=plots.biases),
         Experiment(name="fig7", title="Membranes and 16 bits", networks=("digit-cnn",), run=fig7, plot=plots.membranes),
         Experiment(name="fig8", title="Use of each bit", networks=("digit-cnn",), run=fig8, plot=plots.bits),

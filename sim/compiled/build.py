@@ -15,7 +15,7 @@ from hdl.chip import TILE_MODULE, chip_verilog, round_trip
 from hdl.config import ChipConfig
 from hdl.host_tile import HostTile
 from hdl.tile import Tile
-from hdl.verilog import convert
+from hdl.verilog import convert, convert_branches
 from sdann.errors import SdannError
 
 from ..process import cached_build, run_logged
@@ -35,6 +35,8 @@ split_var -module "*.accumulator" -var "below"
 """
 
 FLAGS = ("-O3", "-fPIC", "-march=native", "-std=gnu++20")
+
+COVERAGE = ("--coverage-line", "--coverage-toggle", "--coverage-max-width", "1024")
 
 
 def _modules(config: ChipConfig) -> dict[str, Callable[[], wiring.Component]]:
@@ -62,20 +64,24 @@ def _processor() -> str:
 
 
 def build_library(
-    config: ChipConfig, *, build_dir: Path, waves: bool = False, tile: str | None = None, timeout: float = 900.0
-) -> Path:
+    config: ChipConfig, *, build_dir: Path, waves: bool = False, coverage: bool = False, tile: str | None = None,
+    timeout: float = 900.0,
+) -> Path:  # fmt: skip
     """Path of the shared library for chips of ``config``: built once, however many tiles the mesh has.
 
-    ``waves``: with what writes waves. ``tile``: Verilog of the tile where it was changed deliberately (what else it
-    holds is not used). Raises :class:`sdann.errors.ToolMissingError` without a compiler,
-    :class:`sim.process.ProcessError` when it fails.
+    ``waves``: with what writes waves. ``coverage``: with counters of lines and toggles, made of
+    :func:`hdl.verilog.convert_branches`; the Verilog stays beside the library, as ``<module>.v``. ``tile``: Verilog of
+    the tile where it was changed deliberately (what else it holds is not used). Raises
+    :class:`sdann.errors.ToolMissingError` without a compiler, :class:`sim.process.ProcessError` when it fails.
     """
     environment = verilator_environment()
-    environment["MAKEFLAGS"] += f" OPT_FAST='{FLAGS[0]}'"
+    # Counters make the text five times as long: to compile it is what takes time, not to run it.
+    flags = ("-O1", *FLAGS[1:]) if coverage else FLAGS
+    environment["MAKEFLAGS"] += f" OPT_FAST='{flags[0]}'"
     sources = [source.read_text() for source in SOURCES]
     identity = (
-        config.fingerprint, hardware_identity(), tile, waves, sources, VERILATOR_OPTIONS, FLAGS, CONTROL, _processor(),
-        version("verilator"), environment["MAKEFLAGS"],
+        config.fingerprint, hardware_identity(), tile, waves, sources, VERILATOR_OPTIONS, flags, CONTROL, _processor(),
+        version("verilator"), environment["MAKEFLAGS"], *(COVERAGE if coverage else ()),
     )  # fmt: skip
     key = hashlib.sha256(repr(identity).encode()).hexdigest()[:16]
 
@@ -88,14 +94,15 @@ def build_library(
         verilator = shutil.which("verilator", path=environment["PATH"])
         assert verilator is not None
         for name, make in _modules(config).items():
-            text = tile if name == TILE_MODULE and tile is not None else convert(make(), name)
-            (folder / f"{name}.v").write_text(text)
+            text = tile if name == TILE_MODULE else None
+            (folder / f"{name}.v").write_text(text or (convert_branches if coverage else convert)(make(), name))
             (folder / f"{name}.vlt").write_text(CONTROL)
             run(
                 [
                     verilator, "--cc", "--build", "--build-jobs", str(BUILD_JOBS), "--verilate-jobs", "1",
-                    *VERILATOR_OPTIONS, *(["--trace-vcd"] if waves else []), "--output-split", "20000",
-                    "-CFLAGS", " ".join(FLAGS), "--top-module", name, "--Mdir", name, f"{name}.vlt", f"{name}.v",
+                    *VERILATOR_OPTIONS, *(["--trace-vcd"] if waves else []), *(COVERAGE if coverage else ()),
+                    "--output-split", "20000", "-CFLAGS", " ".join(flags), "--top-module", name, "--Mdir", name,
+                    f"{name}.vlt", f"{name}.v",
                 ],
                 f"compiling {name}",
             )  # fmt: skip
@@ -103,7 +110,8 @@ def build_library(
         names = list(_modules(config))
         run(
             [
-                "g++", *FLAGS, "-shared", *(["-DSDANN_WAVES"] if waves else []), f"-I{include}",
+                "g++", *flags, "-shared", *(["-DSDANN_WAVES"] if waves else []),
+                *(["-DSDANN_COVERAGE"] if coverage else []), f"-I{include}",
                 f"-I{include / 'vltstd'}", *(f"-I{name}" for name in names),
                 *(str(source) for source in SOURCES if source.suffix == ".cpp"),
                 *(f"{name}/libV{name}.a" for name in names), f"{TILE_MODULE}/libverilated.a", "-o", "chip.so",

@@ -36,6 +36,7 @@ _FUNCTIONS: dict[str, tuple[Any, list[Any]]] = {
     "cycles": (c_uint64, [c_void_p]),
     "evaluations": (c_uint64, [c_void_p]),
 }
+_COVERAGE: dict[str, tuple[Any, list[Any]]] = {"coverage": (None, [c_void_p, c_char_p])}
 _WAVES: dict[str, tuple[Any, list[Any]]] = {
     "trace": (c_int, [c_void_p, c_char_p, POINTER(c_int), c_int, c_uint64, c_uint64]),
     "end_trace": (None, [c_void_p]),
@@ -51,20 +52,19 @@ class CompiledChip:
 
     def __init__(
         self, config: ChipConfig, *, build_dir: Path, stall: float = 0.0, seed: int = 0, waves: bool = False,
-        tile: str | None = None,
+        coverage: bool = False, tile: str | None = None,
     ) -> None:  # fmt: skip
         self.config = config
-        library = build_library(config, build_dir=build_dir, waves=waves, tile=tile)
-        self._call = load(library, _FUNCTIONS | (_WAVES if waves else {}))
+        self.library = build_library(config, build_dir=build_dir, waves=waves, coverage=coverage, tile=tile)
+        """Path of what was compiled; the Verilog lies beside it."""
+        self._call = load(self.library, _FUNCTIONS | (_WAVES if waves else {}) | (_COVERAGE if coverage else {}))
         op = fields(CommandWord(config))["op"]
         self._chip: int | None = self._call["new"](
             config.rows, config.cols, tree_latency(config), VISITS, ((1 << op.width) - 1) << op.offset
         )
         self._size = 4 * self._call["words_in"]()
         self._word = (c_uint32 * self._call["words_out"]())()
-        version, state, _ = random.Random(seed).getstate()
-        assert version == 3  # the Mersenne Twister's 624 words and its position
-        self._call["stalls"](self._chip, stall, " ".join(map(str, state)).encode())
+        self.set_stalls(stall, seed)
 
     def close(self) -> None:
         """Frees the chip. It cannot be used afterwards."""
@@ -92,6 +92,12 @@ class CompiledChip:
         """Three cycles of reset; the memories keep what they hold. Words that were on their way are forgotten."""
         self._call["reset"](self._chip)
 
+    def set_stalls(self, stall: float, seed: int) -> None:
+        """From now on the host stalls as a chip's that is made with these."""
+        version, state, _ = random.Random(seed).getstate()
+        assert version == 3  # the Mersenne Twister's 624 words and its position
+        self._call["stalls"](self._chip, stall, " ".join(map(str, state)).encode())
+
     def skip_idle(self, skip: bool) -> None:
         """Whether tiles at rest are left out (as they are unless said otherwise): for checking that it is the same."""
         self._call["skip"](self._chip, skip)
@@ -116,6 +122,14 @@ class CompiledChip:
     def end_trace(self) -> None:
         """Completes the file of :meth:`trace`."""
         self._call["end_trace"](self._chip)
+
+    def write_coverage(self, path: Path) -> None:
+        """Writes how often each line ran and each bit changed in any tile (Verilator's format) since the chip was made;
+        it must have been made with ``coverage``.
+        """
+        if "coverage" not in self._call:
+            raise ValueError("coverage needs a chip that was made with coverage=True")
+        self._call["coverage"](self._chip, str(path).encode())
 
     # -- as a WordPort ----------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@
 // its counters' visits going round, and is left out: when it is wanted again, it is first brought to the right one.
 // tests/sim/compiled holds this against the Verilog of the whole chip.
 //
-// The build defines SDANN_WAVES where waves are wanted.
+// The build defines SDANN_WAVES where waves are wanted, SDANN_COVERAGE where coverage is.
 
 #include <algorithm>
 #include <array>
@@ -22,6 +22,9 @@
 #include "ports.h"
 #ifdef SDANN_WAVES
 #include "verilated_vcd_c.h"
+#endif
+#ifdef SDANN_COVERAGE
+#include "verilated_cov.h"
 #endif
 
 namespace {
@@ -161,6 +164,10 @@ public:
         if (waves_) waves_->close();
         waves_.reset();
     }
+#endif
+
+#ifdef SDANN_COVERAGE
+    void coverage(const char* path) { context_.coveragep()->write(path); }
 #endif
 
 private:
@@ -353,5 +360,8 @@ int sdann_trace(void* mesh, const char* path, const int* tiles, int count, uint6
     return static_cast<Mesh*>(mesh)->trace(path, tiles, count, first, end);
 }
 void sdann_end_trace(void* mesh) { static_cast<Mesh*>(mesh)->end_trace(); }
+#endif
+#ifdef SDANN_COVERAGE
+void sdann_coverage(void* mesh, const char* path) { static_cast<Mesh*>(mesh)->coverage(path); }
 #endif
 }

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from sdann.paper import Setup
+from sdann.paper.chip import ChipOptions
 from sdann.paper.subject import Subject, make_subject
 
 
@@ -21,4 +22,6 @@ def subject(folder: Path) -> Subject:
 
 @pytest.fixture(scope="session")
 def setup(subject: Subject, folder: Path) -> Setup:
-    return Setup(subjects=(subject,), folder=folder, quick=True)
+    """The RTL's place in its tables is taken by the tile model: test_on_rtl.py has the RTL."""
+    chip = ChipOptions(samples=2, simulator="tiles")
+    return Setup(subjects=(subject,), folder=folder, quick=True, chip=chip)
