@@ -24,7 +24,7 @@ from .liveness import LEAST_ALIVE
 from .mapper import ProgramImage, map_network, mesh_text
 from .mapper.work import count_spikes
 from .network_file import save_network
-from .quantize import QuantizeOptions, QuantizeReport, quantize, quantize_input
+from .quantization import QuantizeOptions, QuantizeReport, quantize, quantize_input
 from .results import Figure, broken, rtl_figures, stage_data
 from .stages import RtlRun, StageResult, Stages, failures
 from .torch_import import from_torch

@@ -170,7 +170,7 @@ def membrane_options() -> Callable[[Command], Command]:
 
 
 def quantize_options() -> Callable[[Command], Command]:
-    """The options of :class:`sdann.quantize.QuantizeOptions` that the chip does not decide."""
+    """The options of :class:`sdann.quantization.QuantizeOptions` that the chip does not decide."""
     return _several(
         membrane_options(),
         click.option(

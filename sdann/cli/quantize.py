@@ -100,14 +100,13 @@ def quantize_command(
     eqs. 15-19 with --scaled; with --finetune, training that knows of it.
     """
     config = chip_from(preset_name, fields, membrane_bits)
+    from sdann.api import quantize as api_quantize
     from sdann.brought import outputs
     from sdann.errors import SdannError
     from sdann.evaluate import accuracy, integer_accuracy
     from sdann.finetune import FinetuneOptions, finetune
     from sdann.network_file import save_network
-    from sdann.quantize import quantize
     from sdann.recipe import options_for
-    from sdann.sparsity import with_sparsity
 
     with progress() as steps:
         with steps.step("load"):
@@ -124,8 +123,11 @@ def quantize_command(
                 progress=lambda done, total, loss: advance(done, total),
             )  # fmt: skip
         with steps.step("quantize"):
-            network, report = quantize(tuned, samples.images[:calibration], chosen)
-            network = with_sparsity(network, rot=dict(rot), drlo=dict(drlo))
+            made = api_quantize(
+                tuned, samples.images[:calibration], chip=config, rot=dict(rot), drlo=dict(drlo), **options
+            )
+            network, choices = made.graph, made.choices
+            assert choices is not None
         right = None
         if samples.test_labels is not None:
             with steps.step("test"):
@@ -147,7 +149,7 @@ def quantize_command(
             "network": network.name, "time_steps": network.time_steps, "membrane_bits": network.membrane_bits,
             "weight_bits": network.weight_bits, "scaled": bool(options["scaled"]), "finetuned_epochs": epochs,
             "rot": dict(rot), "drlo": dict(drlo), "host": list(graph.host), "samples": len(samples.test_images),
-            "accuracy": right, "layers": [dataclasses.asdict(layer) for layer in report.layers], "out": str(out),
+            "accuracy": right, "layers": [dataclasses.asdict(layer) for layer in choices.layers], "out": str(out),
         },
-        text=[quantize_table(report), tested],
+        text=[quantize_table(choices), tested],
     )  # fmt: skip

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from sdann.cycles import CycleReport
     from sdann.mapper import ProgramImage
     from sdann.mapper.assessment import PassFit
-    from sdann.quantize import QuantizeReport
+    from sdann.quantization import QuantizeReport
     from sdann.results import Figure
     from sdann.stages import StageResult
     from sdann.validation import Validation
