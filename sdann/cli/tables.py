@@ -38,9 +38,9 @@ def _table(title: str, *columns: str, left: int = 1) -> Table:
     return table
 
 
-def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    """A table of text; the first column is flush left, the others flush right."""
-    made = _table(title, *columns)
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> Table:
+    """A table of text; the first ``left`` columns are flush left, the others flush right."""
+    made = _table(title, *columns, left=left)
     for row in rows:
         made.add_row(*row)
     return made
