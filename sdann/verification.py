@@ -8,19 +8,20 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hdl.program import Counter
 from sim.compare import LayerComparison, compare, first_difference
-from sim.simulators import SimulatorName, simulators
+from sim.simulators import SimulatorName
 
 from .errors import SdannError
 from .graph import IntArray, QuantizedNetwork
 from .html_table import html_table
 from .mapper import ProgramImage
 from .passes import inside, run_passes
+from .simulations import ALONE, Simulation, simulations
 from .stages import StageResult, Stages, failures
 from .tile_model import TileModel
 from .validation import validate_programs
@@ -31,17 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ALONE", "Simulation", "Verification", "simulations", "verify"]
 
-ALONE: Final = "tile"
-"""In place of a simulator of the chip: each tile alone on the RTL, see :mod:`sim.tile_mode`."""
-
-Simulation = SimulatorName | Literal["tile"]
-
 Progress = Callable[[str], Callable[[int, int], None]]
-
-
-def simulations() -> tuple[str, ...]:
-    """What :func:`verify` can do with the RTL: simulators of the chip, and :data:`ALONE`."""
-    return (*simulators(rtl=False), ALONE)
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)

@@ -6,7 +6,7 @@ from typing import cast
 
 import click
 
-from sdann.verification import ALONE, Simulation, simulations
+from sdann.simulations import ALONE, Simulation, simulations
 
 from .options import IN_FILE, chip_from, chip_options, source_options
 from .outcome import Outcome, command, progress

@@ -51,7 +51,8 @@ def test_version(sdann):
 def test_all_commands_are_there():
     names = [
         "demo", "doctor", "zoo", "train", "agree", "quantize", "export", "size", "map", "assemble", "verilog",
-        "registers", "validate", "cosim", "verify", "campaign", "coverage", "formal", "fpga", "board", "paper", "bench", "completion",
+        "registers", "validate", "cosim", "verify", "campaign", "coverage", "formal", "fpga", "board", "paper", "bench",
+        "completion",
     ]  # fmt: skip
     assert list(main.commands) == names
 

@@ -32,7 +32,7 @@ def complete(*words: str) -> list[str]:
         [sys.executable, "-m", "sdann"], env=environment, capture_output=True, text=True, check=False
     )  # fmt: skip
     assert "Traceback" not in done.stderr
-    return [line.partition(",")[2] for line in done.stdout.splitlines()]
+    return [line.partition(",")[2] for line in done.stdout.splitlines() if line]
 
 
 def test_what_is_completed():
@@ -40,3 +40,9 @@ def test_what_is_completed():
     assert complete("verify", "net", "--sim", "com") == ["compiled"]
     assert complete("map", "net", "--pre") == ["--preset"]
     assert complete("nothing-begins-so") == []
+
+
+def test_the_command_line_starts_without_torch():
+    """It is started at every press of the key."""
+    code = "import sys, sdann.cli; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 0
