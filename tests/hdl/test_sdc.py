@@ -59,7 +59,8 @@ def test_a_port_that_the_verilog_wins_is_constrained(verilog):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"mhz": 0}, "mhz must be above 0"), ({"io": 1}, "io must be from 0"), ({"top": "cpu"}, "sdann_axi, sdann_tile"),
+        ({"mhz": 0}, "mhz must be above 0"), ({"io": 1}, "io must be from 0"),
+        ({"top": "cpu"}, "sdann_chip, sdann_axi, sdann_tile"),
         ({"verilog": "module x; endmodule"}, "no module 'sdann_chip'"),
     ],
 )  # fmt: skip
