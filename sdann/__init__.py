@@ -16,18 +16,20 @@ if TYPE_CHECKING:
     from hdl.config import PRESETS, ChipConfig, ConfigError, preset
     from sdann.api import Network, Program, Spiking, load, quantize
     from sdann.errors import MismatchError, SdannError
+    from sdann.finetune import FinetuneOptions
 
     __version__: str
 
 __all__ = [
-    "PRESETS", "ChipConfig", "ConfigError", "MismatchError", "Network", "Program", "SdannError", "Spiking",
-    "__version__", "load", "preset", "quantize",
+    "PRESETS", "ChipConfig", "ConfigError", "FinetuneOptions", "MismatchError", "Network", "Program", "SdannError",
+    "Spiking", "__version__", "load", "preset", "quantize",
 ]  # fmt: skip
 
 _HOMES = {
     "hdl.config": ("PRESETS", "ChipConfig", "ConfigError", "preset"),
     "sdann.api": ("Network", "Program", "Spiking", "load", "quantize"),
     "sdann.errors": ("MismatchError", "SdannError"),
+    "sdann.finetune": ("FinetuneOptions",),
     "sdann.version": ("__version__",),
 }
 _HOME = {name: module for module, names in _HOMES.items() for name in names}
