@@ -23,7 +23,7 @@ from sdann.evaluate import accuracy, integer_accuracy
 from sdann.float_model import is_quantized
 from sdann.onnx_import import from_onnx, load_graph
 from sdann.onnx_import.judge import compare, run_model
-from sdann.quantize import QuantizeOptions, quantize
+from sdann.quantization import QuantizeOptions, quantize
 
 BREVITAS = Path(__file__).resolve().parents[1] / "tests" / "sdann" / "onnx_import" / "brevitas.onnx"
 

@@ -31,7 +31,9 @@ from sdann.errors import FileFormatError, SdannError
 
 ROOT = Path(__file__).resolve().parents[1]
 PLAN = ROOT / "tests" / "plan.toml"
-PAGES = ("chip.md", "numerics.md", "mapper.md", "simulation.md", "verification.md")
+PAGES = (
+    "api.md", "asic.md", "chip.md", "install.md", "mapper.md", "numerics.md", "simulation.md", "verification.md",
+)  # fmt: skip
 """Documents whose sections are features."""
 
 

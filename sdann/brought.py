@@ -12,7 +12,7 @@ import torch
 from .errors import FileFormatError, SdannError
 from .float_model import FloatArray, FloatModel, layer_outputs
 from .graph import IntArray
-from .quantize.calibration import batch_size
+from .quantization.calibration import batch_size
 from .torch_import import from_exported
 
 __all__ = ["Samples", "load_program", "load_samples", "outputs"]

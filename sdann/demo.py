@@ -22,7 +22,7 @@ from .liveness import LEAST_ALIVE
 from .mapper import ProgramImage, map_network
 from .mapper.work import count_spikes
 from .network_file import save_network
-from .quantize import QuantizeOptions, QuantizeReport, quantize, quantize_input
+from .quantization import QuantizeOptions, QuantizeReport, quantize, quantize_input
 from .report import ReportData, WindowRecorder, collect
 from .results import Figure, rtl_figures
 from .stages import StageResult, Stages

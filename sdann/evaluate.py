@@ -7,7 +7,7 @@ from torch import nn
 
 from . import reference
 from .graph import IntArray, QuantizedNetwork
-from .quantize import dequantize_output, quantize_input
+from .quantization import dequantize_output, quantize_input
 
 __all__ = ["accuracy", "float_accuracy", "integer_accuracy", "predictions"]
 

@@ -13,11 +13,11 @@ from torch.nn import functional
 
 from .float_model import FloatArray, FloatEdge, FloatLayer, FloatModel, edge_output
 from .graph import INPUT
-from .quantize.calibration import Calibration
-from .quantize.layers import Activations, QuantizedLayer, bias_units
-from .quantize.options import QuantizeOptions
-from .quantize.walk import input_activations, quantized_layers
-from .quantize.weights import FIXED, Source, edge_weights
+from .quantization.calibration import Calibration
+from .quantization.layers import Activations, QuantizedLayer, bias_units
+from .quantization.options import QuantizeOptions
+from .quantization.walk import input_activations, quantized_layers
+from .quantization.weights import FIXED, Source, edge_weights
 
 __all__ = ["FakeQuantized"]
 
@@ -130,7 +130,7 @@ class FakeQuantized(nn.Module):
     """``model`` with the integer network's values, from float ``calibration`` on.
 
     Maps images [N, C, H, W] to the last layer's real values, [N, C] where it is a vector. Raises SdannError as
-    :func:`sdann.quantize.quantize` does.
+    :func:`sdann.quantization.quantize` does.
     """
 
     def __init__(self, model: FloatModel, calibration: Calibration, options: QuantizeOptions) -> None:
@@ -168,7 +168,7 @@ class FakeQuantized(nn.Module):
             layer.log_range.requires_grad_(False)
 
     def float_model(self) -> FloatModel:
-        """The float graph with the present parameters and ranges, for :func:`sdann.quantize.quantize`."""
+        """The float graph with the present parameters and ranges, for :func:`sdann.quantization.quantize`."""
         layers = [layer.float_layer(ranges=True) for layer in self.layers if isinstance(layer, _Layer)]
         reach = self.source.scale * self.source.levels
         return replace(self.model, layers=tuple(layers), input_range=reach)

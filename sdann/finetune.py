@@ -13,8 +13,8 @@ from torch.nn import functional
 from .errors import SdannError
 from .fake_quant import FakeQuantized
 from .float_model import FloatModel, is_quantized
-from .quantize import QuantizeOptions
-from .quantize.calibration import calibrate, checked_images
+from .quantization import QuantizeOptions
+from .quantization.calibration import calibrate, checked_images
 from .torch_import import from_torch
 
 __all__ = ["FinetuneOptions", "Loss", "Progress", "finetune"]
@@ -64,7 +64,7 @@ def finetune(
     loss: Loss = functional.cross_entropy,
     progress: Progress | None = None,
 ) -> FloatModel:
-    """Train ``model`` for quantization with ``options``; returns a float graph to give :func:`sdann.quantize.quantize`.
+    """Train ``model`` for quantization with ``options``; returns a float graph for :func:`sdann.quantization.quantize`.
 
     ``images``: real [N, C, H, W], ``labels``: [N, ...], as ``loss`` takes them. The ranges that were trained are kept
     in the graph, so that quantizing it with the same options and calibration images gives the network that was trained.

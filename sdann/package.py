@@ -11,6 +11,7 @@ from hdl.config import ChipConfig
 
 from .errors import SdannError
 from .example_bench import EXAMPLE_MODULE, example, example_bench
+from .version import __version__
 
 __all__ = ["write_package"]
 
@@ -25,6 +26,9 @@ filesets:
     files:
       - rtl/sdann_mesh.v
       - rtl/sdann_chip.v
+    file_type: verilogSource-2005
+  memory:
+    files: [rtl/sdann_memory.v]
     file_type: verilogSource-2005
   axi:
     files: [rtl/sdann_axi.v]
@@ -43,18 +47,18 @@ filesets:
 
 targets:
   default: &default
-    filesets: [rtl, axi, header]
+    filesets: [rtl, memory, axi, header]
     toplevel: [sdann_axi]
   sim:
     description: The example on Icarus Verilog
-    filesets: [rtl, example]
+    filesets: [rtl, memory, example]
     toplevel: [{example}]
     default_tool: icarus
     tools:
       icarus: {{iverilog_options: [-g2005, -Wall, -Wno-timescale]}}
   lint:
     description: The chip with AXI ports in Verilator's lint
-    filesets: [waivers, rtl, axi]
+    filesets: [waivers, rtl, memory, axi]
     toplevel: [sdann_axi]
     default_tool: verilator
     tools:
@@ -68,10 +72,13 @@ Generated. `chip.json` has the whole configuration.
 
 | file | what |
 |---|---|
-| `rtl/sdann_mesh.v` | tile, rows, memories: what both tops consist of |
+| `rtl/sdann_mesh.v` | tile and rows: what both tops consist of |
+| `rtl/sdann_memory.v` | the memories of all cores; a flow with memory macros replaces this file |
 | `rtl/sdann_chip.v` | top `sdann_chip`: two streams of host words |
 | `rtl/sdann_axi.v` | top `sdann_axi`: AXI4-Lite registers, AXI4-Stream words |
 | `include/sdann.h` | registers, error codes, fields of host words, for C and C++ |
+| `asic/*.sdc` | timing constraints of both tops, and of a tile by itself, for {mhz:g} MHz |
+| `asic/memories.json` | the sizes of a core's memories, and how many of each |
 | `lint/sdann.vlt` | waivers for Verilator's lint, with reasons |
 | `sdann.core` | FuseSoC core file: targets `default`, `sim`, `lint` |
 | `example/` | loads a small program, runs one sample, prints the read-out and PASS or FAIL |
@@ -79,28 +86,38 @@ Generated. `chip.json` has the whole configuration.
 The example with FuseSoC: `fusesoc --cores-root . run --target sim ::sdann`. Without:
 
     cd example
-    iverilog -g2005 -o example -s {example} {example}.v ../rtl/sdann_chip.v ../rtl/sdann_mesh.v
+    iverilog -g2005 -o example -s {example} {example}.v ../rtl/sdann_chip.v ../rtl/sdann_mesh.v ../rtl/sdann_memory.v
     vvp example
 """
 
 
-def write_package(config: ChipConfig, folder: Path, progress: Callable[[str], None] | None = None) -> list[Path]:
+def write_package(
+    config: ChipConfig, folder: Path, progress: Callable[[str], None] | None = None, *, mhz: float = 100.0
+) -> list[Path]:
     """Writes the package into ``folder``, which must be empty or hold an earlier package; returns its files.
 
-    Either all of it is written or nothing. Raises :class:`SdannError`.
+    ``mhz``: clock of the timing constraints. Either all of it is written or nothing. Raises :class:`SdannError`, and
+    :class:`hdl.config.ConfigError` for a clock that there cannot be.
     """
     from hdl.axi_top import AXI_MODULE, AxiChip
     from hdl.chip import CHIP_MODULE, Chip, assemble
+    from hdl.memory_list import memories_in, without_memories
     from hdl.register_texts import c_header
+    from hdl.sdc import SDC_TOPS, sdc
     from hdl.verilog import convert
 
     if folder.exists() and (not folder.is_dir() or (any(folder.iterdir()) and not (folder / "sdann.core").is_file())):
         raise SdannError(f"{folder} is there and no package; name an empty folder, or one to create")
     words = example(config)
-    names: dict[str, Any] = {"config": config.name, "fingerprint": config.fingerprint, "example": EXAMPLE_MODULE}
+    names: dict[str, Any] = {
+        "config": config.name,
+        "fingerprint": config.fingerprint,
+        "example": EXAMPLE_MODULE,
+        "mhz": mhz,
+    }
     waivers = Path(__file__).resolve().parents[1] / "hdl" / "verilator.vlt"
     texts = {
-        "sdann.core": CORE_FILE.format(**names, version=_version()),
+        "sdann.core": CORE_FILE.format(**names, version=__version__),
         "README.md": README.format(**names),
         "chip.json": json.dumps({**config.as_dict(), "config_id": config.fingerprint}, indent=2) + "\n",
         "include/sdann.h": c_header(config),
@@ -108,12 +125,18 @@ def write_package(config: ChipConfig, folder: Path, progress: Callable[[str], No
         f"example/{EXAMPLE_MODULE}.v": example_bench(config, words),
         "example/words_in.hex": "".join(f"{word:x}\n" for word in words.sent),
         "example/words_out.hex": "".join(f"{word:x}\n" for word in words.expected),
-        "rtl/sdann_mesh.v": assemble(config, {}, progress),
     }
+    mesh, memories = without_memories(assemble(config, {}, progress))
+    sizes = {"memories": [use.as_dict() for use in memories_in(mesh)], "cores": len(config.cores)}
+    texts |= {"rtl/sdann_mesh.v": mesh, "rtl/sdann_memory.v": memories}
+    texts["asic/memories.json"] = json.dumps(sizes, indent=2) + "\n"
     for module, component in ((CHIP_MODULE, Chip(config)), (AXI_MODULE, AxiChip(config))):
         if progress is not None:
             progress(module)
         texts[f"rtl/{module}.v"] = convert(component, module, closed=False)
+    rtl = "\n".join(text for name, text in texts.items() if name.startswith("rtl/"))
+    for top in SDC_TOPS:
+        texts[f"asic/{top}.sdc"] = sdc(config, rtl, top, mhz=mhz)
 
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
@@ -128,12 +151,3 @@ def write_package(config: ChipConfig, folder: Path, progress: Callable[[str], No
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return [folder / name for name in sorted(texts)]
-
-
-def _version() -> str:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("sdann")
-    except PackageNotFoundError:  # run from a source tree that is not installed
-        return "0"

@@ -10,7 +10,7 @@ from .datasets import load_digits
 from .errors import SdannError
 from .graph import INPUT, IntArray, QuantizedNetwork
 from .mapper import ProgramImage, network_hash
-from .quantize import QuantizeOptions, quantize_input
+from .quantization import QuantizeOptions, quantize_input
 from .random_networks import random_input
 
 __all__ = ["check_chip", "check_same_network", "is_digits", "options_for", "samples_for"]

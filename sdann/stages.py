@@ -79,7 +79,8 @@ def failures(stages: list[StageResult]) -> list[str]:
     found = []
     for stage in stages:
         if stage.mismatches:
-            found.append(f"{stage.mismatches} of {stage.compared} activations differ; the first: {stage.first}")
+            first = "" if stage.first is None else f"; the first: {stage.first}"
+            found.append(f"{stage.mismatches} of {stage.compared} activations differ{first}")
         found += [f"{stage.name}: {problem}" for problem in stage.problems]
     return found
 

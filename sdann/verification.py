@@ -8,19 +8,21 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from hdl.program import Counter
 from sim.compare import LayerComparison, compare, first_difference
-from sim.simulators import SimulatorName, simulators
+from sim.simulators import SimulatorName
 
 from .errors import SdannError
 from .graph import IntArray, QuantizedNetwork
+from .html_table import html_table
 from .mapper import ProgramImage
 from .passes import inside, run_passes
-from .stages import StageResult, Stages
+from .simulations import ALONE, Simulation, simulations
+from .stages import StageResult, Stages, failures
 from .tile_model import TileModel
 from .validation import validate_programs
 
@@ -30,20 +32,10 @@ if TYPE_CHECKING:
 
 __all__ = ["ALONE", "Simulation", "Verification", "simulations", "verify"]
 
-ALONE: Final = "tile"
-"""In place of a simulator of the chip: each tile alone on the RTL, see :mod:`sim.tile_mode`."""
-
-Simulation = SimulatorName | Literal["tile"]
-
 Progress = Callable[[str], Callable[[int, int], None]]
 
 
-def simulations() -> tuple[str, ...]:
-    """What :func:`verify` can do with the RTL: simulators of the chip, and :data:`ALONE`."""
-    return (*simulators(rtl=False), ALONE)
-
-
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Verification:
     """``stages``: in the order in which they ran. ``passes``; ``cores``: of each. ``tiles``: run alone on the RTL.
     ``tile_cycles``: theirs, loading and reading included.
@@ -54,6 +46,26 @@ class Verification:
     cores: tuple[int, ...]
     tiles: int = 0
     tile_cycles: int = 0
+
+    @property
+    def failures(self) -> list[str]:
+        """Every way in which the stages disagree, the first difference of each stage first. Empty: all agree."""
+        return failures(list(self.stages))
+
+    def __repr__(self) -> str:
+        compared = sum(stage.compared or 0 for stage in self.stages)
+        different = sum(stage.mismatches or 0 for stage in self.stages)
+        names = ", ".join(stage.name for stage in self.stages)
+        verdict = "agrees" if not self.failures else "DISAGREES"
+        return f"Verification({verdict}: {compared:,} activations compared, {different:,} differ; {names})"
+
+    def _repr_html_(self) -> str:
+        fields = ("samples", "compared", "mismatches", "sops", "saturations", "cycles")
+        rows = []
+        for stage in self.stages:
+            values = [getattr(stage, name) for name in fields]
+            rows.append((stage.name, *("" if value is None else f"{value:,}" for value in values)))
+        return html_table(repr(self), ("stage", "samples", "compared", "differ", "SOPs", *fields[4:]), rows)
 
 
 def verify(
@@ -68,6 +80,8 @@ def verify(
     :data:`ALONE`. ``jobs``: tiles at a time. Raises SdannError for a layer that is not there, and where a stage cannot
     run: none is left out.
     """
+    if simulation not in simulations():
+        raise SdannError(f"there is no simulation {simulation!r}; there are {', '.join(simulations())}")
     if layer is not None:
         if simulation != ALONE:
             raise SdannError(f"one layer can be run with --sim {ALONE} only: a chip runs all of its network")

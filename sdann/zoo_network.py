@@ -10,7 +10,7 @@ from torch import nn
 from .datasets import WITHOUT_PATH, FloatImages, Samples, open_dataset, photographs
 from .errors import SdannError
 from .graph import IntArray, QuantizedNetwork
-from .quantize import QuantizeOptions, quantize, quantize_input
+from .quantization import QuantizeOptions, quantize, quantize_input
 from .torch_import import from_torch
 from .training import load_trained
 from .zoo import NetworkSpec, network_spec, seeded

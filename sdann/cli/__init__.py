@@ -1,17 +1,19 @@
 """The command line: ``sdann`` and its commands, one file each."""
 
-from importlib.metadata import PackageNotFoundError, version
-
 import click
+
+from sdann.version import __version__
 
 from .agree import agree_command
 from .assemble import assemble_command
 from .bench import bench_command
 from .board import board_command
 from .campaign import campaign_command
+from .completion import completion_command
 from .cosim import cosim_command
 from .coverage import coverage_command
 from .demo import demo_command
+from .doctor import doctor_command
 from .export import export_command
 from .formal import formal_command
 from .fpga import fpga_command
@@ -30,13 +32,6 @@ from .zoo import zoo_command
 __all__ = ["main"]
 
 
-def _version() -> str:
-    try:
-        return version("sdann")
-    except PackageNotFoundError:  # run from a source tree that is not installed
-        return "unknown"
-
-
 class _InOrder(click.Group):
     """Lists the commands in the order in which one uses them."""
 
@@ -45,7 +40,7 @@ class _InOrder(click.Group):
 
 
 @click.group(cls=_InOrder, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(_version(), prog_name="sdann")
+@click.version_option(__version__, prog_name="sdann")
 def main() -> None:
     """Runs quantized networks bit for bit on a spiking many-core chip.
 
@@ -57,9 +52,9 @@ def main() -> None:
 
 
 for _command in (
-    demo_command, zoo_command, train_command, agree_command, quantize_command, export_command, size_command,
-    map_command, assemble_command, verilog_command, registers_command, validate_command, cosim_command, verify_command,
-    report_command, campaign_command,
-    coverage_command, formal_command, fpga_command, board_command, paper_command, bench_command,
+    demo_command, doctor_command, zoo_command, train_command, agree_command, quantize_command, export_command,
+    size_command, map_command, assemble_command, verilog_command, registers_command, validate_command, cosim_command,
+    verify_command, report_command, campaign_command,
+    coverage_command, formal_command, fpga_command, board_command, paper_command, bench_command, completion_command,
 ):  # fmt: skip
     main.add_command(_command)

@@ -95,7 +95,7 @@ def _recorded(config: "ChipConfig", layer: str, epochs: int, seed: int) -> tuple
     from sdann import golden
     from sdann.datasets import load_digits, open_dataset
     from sdann.errors import SdannError
-    from sdann.quantize import quantize, quantize_input
+    from sdann.quantization import quantize, quantize_input
     from sdann.recipe import options_for
     from sdann.torch_import import from_torch
     from sdann.training import TrainOptions, train

@@ -28,7 +28,7 @@ def bench_sim_command(width: int, batch: int, threads: int, runs: int) -> Outcom
     import torch
 
     from sdann.fast import IntegerNetwork, SpikingNetwork, rivals
-    from sdann.quantize import QuantizeOptions, quantize, quantize_input
+    from sdann.quantization import QuantizeOptions, quantize, quantize_input
     from sdann.results import Figure, broken
     from sdann.torch_import import from_torch
     from sdann.zoo import build

@@ -11,12 +11,7 @@ from .options import PICTURE_FILE, chip_from, chip_options, out_option, source_o
 from .outcome import Outcome, command, progress
 from .tables import fit_rows, fit_text, map_rows, map_text
 
-__all__ = ["map_command", "pass_path"]
-
-
-def pass_path(out: Path, number: int, passes: int) -> Path:
-    """Where the program of a pass goes: ``out`` itself where there is one, else with the pass's number in its name."""
-    return out if passes == 1 else out.with_name(f"{out.stem}-{number}{out.suffix}")
+__all__ = ["map_command"]
 
 
 @command("map")
@@ -41,31 +36,22 @@ def map_command(
     chip becomes several programs, which run one after the other.
     """
     config = chip_from(preset_name, fields)
-    from sdann import reference
-    from sdann.mapper import mesh_text, plan_network
+    from sdann.api import Network
+    from sdann.api.program import pass_path
+    from sdann.mapper import mesh_text
     from sdann.mapper.assessment import assess
-    from sdann.mapper.work import count_spikes
-    from sdann.mapping_cost import judge_cycles
     from sdann.network_source import open_source
 
     with progress() as steps:
         advance = steps.bar("network")
         advance(0, 1)
         source = open_source(what, samples=max(samples, 1), data=data, calibration=calibration, seed=seed)
-        network, spikes, judge = source.network, None, None
-        if samples or tune:
-            activations = reference.run(network, source.x).activations
-            spikes = count_spikes(network, activations, config.lanes) if samples else None
-            judge = judge_cycles(network, config, activations) if tune else None
         advance(1, 1)
-        mapped = plan_network(
-            network,
-            config,
-            spikes=spikes,
-            overrides=dict(splits),
-            cores=cores,
-            judge=judge,
-            progress=steps.bar("places"),
+        network = source.network
+        mapped = (
+            Network(graph=network, x=source.x, chip=config)
+            .map(splits=dict(splits), cores=cores, tune=tune, measured=samples > 0, progress=steps.bar)
+            .mapped
         )
         fits, files, rows, text = [], [], [], []
         write = steps.bar("programs")

@@ -4,7 +4,7 @@ import dataclasses
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -16,6 +16,11 @@ __all__ = [
     "out_option", "quantize_options", "sample_options", "source_options", "sparsity_options", "split_option",
     "tune_option",
 ]  # fmt: skip
+
+if TYPE_CHECKING:
+    _Parameter = click.ParamType[Any]
+else:  # generic since click 8.4
+    _Parameter = click.ParamType
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -40,7 +45,7 @@ PICTURE_FILE = _Picture(path_type=Path, dir_okay=False)
 """A picture to write, in the format that its name says."""
 
 
-class _Field(click.ParamType[Any]):
+class _Field(_Parameter):
     """FIELD=VALUE of a chip configuration."""
 
     name = "field=value"
@@ -57,7 +62,7 @@ class _Field(click.ParamType[Any]):
         return field, int(number)
 
 
-class _LayerValue(click.ParamType[Any]):
+class _LayerValue(_Parameter):
     """LAYER=INTEGER."""
 
     name = "layer=n"
@@ -71,7 +76,7 @@ class _LayerValue(click.ParamType[Any]):
         return match[1], int(match[2])
 
 
-class _Split(click.ParamType[Any]):
+class _Split(_Parameter):
     """LAYER=ROWSxCHANNELS, the number of tiles in each direction."""
 
     name = "layer=RxC"
@@ -170,7 +175,7 @@ def membrane_options() -> Callable[[Command], Command]:
 
 
 def quantize_options() -> Callable[[Command], Command]:
-    """The options of :class:`sdann.quantize.QuantizeOptions` that the chip does not decide."""
+    """The options of :class:`sdann.quantization.QuantizeOptions` that the chip does not decide."""
     return _several(
         membrane_options(),
         click.option(

@@ -44,6 +44,11 @@ def command(name: str) -> Callable[[Callable[..., Outcome]], click.Command]:
                 _fail(str(error), DISAGREE)
             except (SdannError, ConfigError) as error:
                 _fail(str(error), BAD_INPUT)
+            except ModuleNotFoundError as error:
+                name = (error.name or "").partition(".")[0]
+                if name in ("", "hdl", "sdann", "sim"):
+                    raise
+                _fail(f"the Python package {name} is not installed; `sdann doctor` says how to get it", BAD_INPUT)
             except OSError as error:
                 _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error), BAD_INPUT)
             if as_json:

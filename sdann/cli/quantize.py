@@ -158,14 +158,13 @@ def quantize_command(
     that is quantized already (QDQ, QCDQ) keeps its integers, needs no images, and is compared with onnxruntime.
     """
     config = chip_from(preset_name, fields, membrane_bits)
+    from sdann.api import quantize as api_quantize
     from sdann.brought import outputs
     from sdann.errors import SdannError
     from sdann.evaluate import accuracy, integer_accuracy
     from sdann.finetune import FinetuneOptions, finetune
     from sdann.network_file import save_network
-    from sdann.quantize import quantize
     from sdann.recipe import options_for
-    from sdann.sparsity import with_sparsity
 
     with progress() as steps:
         judge = None
@@ -191,8 +190,11 @@ def quantize_command(
                 progress=lambda done, total, loss: advance(done, total),
             )  # fmt: skip
         with steps.step("quantize"):
-            network, report = quantize(tuned, samples.images[:calibration], chosen)
-            network = with_sparsity(network, rot=dict(rot), drlo=dict(drlo))
+            made = api_quantize(
+                tuned, samples.images[:calibration], chip=config, rot=dict(rot), drlo=dict(drlo), **options
+            )
+            network, choices = made.graph, made.choices
+            assert choices is not None
         right = None
         if samples.test_labels is not None:
             with steps.step("test"):
@@ -217,7 +219,7 @@ def quantize_command(
             "weight_bits": network.weight_bits, "scaled": bool(options["scaled"]), "finetuned_epochs": epochs,
             "rot": dict(rot), "drlo": dict(drlo), "host": list(graph.host), "samples": len(samples.test_images),
             "accuracy": right, "onnxruntime": [dataclasses.asdict(row) for row in rows],
-            "layers": [dataclasses.asdict(layer) for layer in report.layers], "out": str(out),
+            "layers": [dataclasses.asdict(layer) for layer in choices.layers], "out": str(out),
         },
-        text=[quantize_table(report), *([_differences(rows)] if rows else []), tested],
+        text=[quantize_table(choices), *([_differences(rows)] if rows else []), tested],
     )  # fmt: skip

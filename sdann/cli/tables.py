@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from sdann.cycles import CycleReport
     from sdann.mapper import ProgramImage
     from sdann.mapper.assessment import PassFit
-    from sdann.quantize import QuantizeReport
+    from sdann.quantization import QuantizeReport
     from sdann.results import Figure
     from sdann.stages import StageResult
     from sdann.validation import Validation
@@ -38,9 +38,9 @@ def _table(title: str, *columns: str, left: int = 1) -> Table:
     return table
 
 
-def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
-    """A table of text; the first column is flush left, the others flush right."""
-    made = _table(title, *columns)
+def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], *, left: int = 1) -> Table:
+    """A table of text; the first ``left`` columns are flush left, the others flush right."""
+    made = _table(title, *columns, left=left)
     for row in rows:
         made.add_row(*row)
     return made

@@ -1,11 +1,12 @@
 """``sdann verify``."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
 import click
 
-from sdann.verification import ALONE, Simulation, simulations
+from sdann.simulations import ALONE, Simulation, simulations
 
 from .options import IN_FILE, chip_from, chip_options, source_options
 from .outcome import Outcome, command, progress
@@ -46,30 +47,26 @@ def verify_command(
     file of `sdann quantize`, weights of `sdann train`, or a name of `sdann zoo`. Without IMAGE the network is mapped on
     the chip of --preset first, in passes if it is large.
     """
-    from sdann import reference
-    from sdann.mapper import load_image, plan_network
-    from sdann.mapper.work import count_spikes
+    from sdann.api import Network
+    from sdann.mapper import load_image
     from sdann.network_source import open_source
     from sdann.recipe import check_same_network
-    from sdann.stages import failures
-    from sdann.verification import verify
 
     with progress() as steps:
         with steps.step("network"):
             source = open_source(what, samples=samples, data=data, calibration=calibration, seed=seed)
         network = source.network
+        config = chip_from(preset_name, fields).replace(membrane_bits=network.membrane_bits)
+        whole = Network(graph=network, x=source.x, labels=source.labels, chip=config)
         if images:
             programs = [load_image(path) for path in images]
             for image in programs:
                 check_same_network(network, image)
-        else:
-            config = chip_from(preset_name, fields).replace(membrane_bits=network.membrane_bits)
-            golden = reference.run(network, source.x[:1])
-            spikes = count_spikes(network, golden.activations, config.lanes)
-            programs = list(plan_network(network, config, spikes=spikes, progress=steps.bar("places")).images())
-        found = verify(
-            network, source.x, source.labels, programs, simulation=cast(Simulation, simulation), layer=layer,
-            stall=stall, seed=seed, jobs=jobs, build_dir=build_dir, progress=steps.bar,
+        else:  # one sample's spikes are enough to go by
+            programs = list(replace(whole, x=source.x[:1], labels=None).map(progress=steps.bar).images())
+        found = whole.verify(
+            program=programs, simulation=cast(Simulation, simulation), layer=layer, stall=stall, seed=seed, jobs=jobs,
+            build_dir=build_dir, check=False, progress=steps.bar,
         )  # fmt: skip
     stages = list(found.stages)
     first = next((stage.first for stage in stages if stage.first is not None), None)
@@ -86,5 +83,5 @@ def verify_command(
             "first_difference": None if first is None else str(first),
         },
         text=[stages_table(stages, sum(found.cores)), layer_table(stages), source.about],
-        failures=failures(stages),
+        failures=found.failures,
     )  # fmt: skip

@@ -19,7 +19,7 @@ from .. import golden, reference
 from ..errors import SdannError
 from ..float_model import FloatArray, FloatModel, Grid
 from ..graph import INPUT, IntArray, Layer, QuantizedNetwork
-from ..quantize import quantize_input
+from ..quantization import quantize_input
 from .model import OnnxGraph
 
 __all__ = ["Difference", "compare", "run_model"]

@@ -8,7 +8,7 @@ from ..brought import Samples
 from ..errors import SdannError
 from ..float_model import FloatModel
 from ..graph import INPUT, QuantizedNetwork
-from ..quantize import QuantizeOptions, quantize
+from ..quantization import QuantizeOptions, quantize
 from . import from_onnx
 
 __all__ = ["load_quantized", "output_bits", "random_samples", "without_grid"]

@@ -6,7 +6,7 @@ from typing import Any
 from .. import reference
 from ..detection import decode
 from ..errors import SdannError
-from ..quantize import dequantize_output, quantize_input
+from ..quantization import dequantize_output, quantize_input
 from .conversion import MEMBRANE_BITS
 from .experiment import Progress, Result, Setup
 

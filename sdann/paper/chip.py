@@ -15,7 +15,7 @@ from ..errors import DoesNotFitError, FileFormatError
 from ..graph import IntArray, QuantizedNetwork
 from ..mapper import ProgramImage, plan_network
 from ..mapper.work import count_spikes
-from ..quantize import quantize_input
+from ..quantization import quantize_input
 from ..stages import Stages, failures
 from .subject import Subject
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from .. import reference, stem
 from ..membrane import with_membrane
-from ..quantize import quantize_input
+from ..quantization import quantize_input
 from .experiment import Progress, Result, Setup
 from .subject import Measured, Subject
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from .. import reference, stem
 from ..graph import INPUT
-from ..quantize import quantize_input
+from ..quantization import quantize_input
 from .conversion import MEMBRANE_BITS
 from .experiment import Progress, Result, Setup
 

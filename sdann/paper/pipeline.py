@@ -6,7 +6,7 @@ import numpy as np
 
 from .. import stem
 from ..fast.pipeline import stages
-from ..quantize import quantize_input
+from ..quantization import quantize_input
 from .experiment import Progress, Result, Setup
 
 _RECORD: tuple[stem.Record, ...] = ("spikes",)

@@ -15,7 +15,7 @@ from ..detection import decode
 from ..errors import SdannError
 from ..fast import SpikingNetwork
 from ..graph import INPUT, IntArray, QuantizedNetwork
-from ..quantize import QuantizeOptions, QuantizeReport, dequantize_output, quantize, quantize_input
+from ..quantization import QuantizeOptions, QuantizeReport, dequantize_output, quantize, quantize_input
 from ..training import TrainOptions, load_trained, save_float, train
 from ..training.evaluate import evaluate
 from ..zoo import NetworkSpec, network_spec

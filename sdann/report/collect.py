@@ -10,7 +10,7 @@ from sdann.energy import Energy, ann_energy, load_constants, macs, sdann_energy
 from sdann.graph import QuantizedNetwork
 from sdann.mapper import ProgramImage
 from sdann.mapper.image import Coordinate
-from sdann.quantize import QuantizeReport
+from sdann.quantization import QuantizeReport
 from sdann.results import Figure, broken
 from sdann.stages import StageResult, failures
 

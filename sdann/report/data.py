@@ -103,7 +103,7 @@ class EnergyData(_Model):
 
 
 class QuantizedLayer(_Model):
-    """What quantization chose: see :class:`sdann.quantize.LayerReport`."""
+    """What quantization chose: see :class:`sdann.quantization.LayerReport`."""
 
     layer: str
     scale: float

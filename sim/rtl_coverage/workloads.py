@@ -103,7 +103,7 @@ def _digit_program() -> Program:
     import torch
 
     from sdann.datasets import open_dataset
-    from sdann.quantize import QuantizeOptions, quantize, quantize_input
+    from sdann.quantization import QuantizeOptions, quantize, quantize_input
     from sdann.torch_import import from_torch
     from sdann.zoo import network_spec, seeded
 

@@ -13,7 +13,7 @@ from sdann.demo import DemoOptions, run_demo
 from sdann.graph import INPUT
 from sdann.mapper import load_image
 from sdann.network_file import load_network
-from sdann.quantize import QuantizeOptions
+from sdann.quantization import QuantizeOptions
 from sdann.report import load_report, write_report
 from sdann.tile_model import TileModel
 from sim.result import RunResult

@@ -9,7 +9,7 @@ from sdann import golden, reference, stem
 from sdann.datasets import Digits, digit_integers, load_digits, open_dataset
 from sdann.evaluate import accuracy, float_accuracy, integer_accuracy, predictions
 from sdann.float_model import FloatModel
-from sdann.quantize import QuantizeOptions, quantize, quantize_input
+from sdann.quantization import QuantizeOptions, quantize, quantize_input
 from sdann.torch_import import from_torch
 from sdann.training import TrainOptions, train
 from sdann.zoo import network_spec

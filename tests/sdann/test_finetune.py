@@ -14,8 +14,8 @@ from sdann.evaluate import float_accuracy, integer_accuracy
 from sdann.fake_quant import FakeQuantized
 from sdann.finetune import FinetuneOptions, finetune
 from sdann.float_model import FloatModel
-from sdann.quantize import QuantizeOptions, quantize, quantize_input
-from sdann.quantize.calibration import calibrate
+from sdann.quantization import QuantizeOptions, quantize, quantize_input
+from sdann.quantization.calibration import calibrate
 from sdann.torch_import import from_torch
 
 torch.set_num_threads(1)

@@ -1,5 +1,6 @@
 """The Verilog package as its user gets it: FuseSoC builds it, the example runs without Python, and can fail."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -68,7 +69,7 @@ def test_fusesoc_lints_the_chip_with_axi_ports(package, tmp_path):
 def simulate(package: Path, folder: Path) -> str:
     """The example by the README's commands, in a copy of the package."""
     shutil.copytree(package, folder)
-    sources = ["sdann_example.v", "../rtl/sdann_chip.v", "../rtl/sdann_mesh.v"]
+    sources = ["sdann_example.v", *(f"../rtl/sdann_{part}.v" for part in ("chip", "mesh", "memory"))]
     command = [
         str(find_icarus()),
         "-g2005",
@@ -104,12 +105,44 @@ def test_the_example_fails_where_it_should(package, tmp_path):
     assert "of 2 received, state 5" in simulate(lost, tmp_path / "b")
 
 
+MACROS = Path(__file__).resolve().parents[2] / "examples" / "asic" / "sdann_memory.v"
+
+
+def with_macros(package: Path, folder: Path, old: str = "", new: str = "") -> str:
+    """The example with the memories of an ASIC flow in place of the package's."""
+    shutil.copytree(package, folder)
+    text = MACROS.read_text()
+    assert old in text
+    (folder / "rtl" / "sdann_memory.v").write_text(text.replace(old, new, 1))
+    return simulate(folder, folder.with_name(f"{folder.name}-run"))
+
+
+def test_memories_are_one_file_that_macros_replace(package, tmp_path):
+    assert "PASS" in with_macros(package, tmp_path / "macros")
+    # each of the two modules with its data pins inverted
+    for name, pin in (("one", ".d("), ("two", ".d_a(")):
+        output = with_macros(package, tmp_path / name, f"{pin}w_data)", f"{pin}~w_data)")
+        assert "PASS" not in output and ("FAIL" in output or "state 5" in output)
+
+
+def test_memory_sizes_are_those_of_the_configuration(package):
+    """The list is read from the Verilog; the layouts say how many bits a core must have."""
+    sizes = json.loads((package / "asic" / "memories.json").read_text())
+    text = (package / "rtl" / "sdann_mesh.v").read_text()
+    assert sum(use["count"] for use in sizes["memories"]) == text.count("sdann_ram") > 0
+    assert "module sdann_ram" not in text and sizes["cores"] == len(CONFIG.cores)
+    found = {(use["depth"], use["width"]) for use in sizes["memories"]}
+    assert (CONFIG.weight_words, CONFIG.lanes * CONFIG.weight_bits) in found
+    assert (CONFIG.neuron_words, CONFIG.lanes * CONFIG.isum_bits) in found
+    assert (CONFIG.act_words, CONFIG.lanes * CONFIG.act_bits) in found
+
+
 def test_header_and_readme(package):
     assert (package / "include" / "sdann.h").read_text() == c_header(CONFIG)
     readme = (package / "README.md").read_text()
     for path in package.rglob("*"):
         if path.is_file() and path.parent.name != "example" and path.name not in ("README.md", "chip.json"):
-            assert path.name in readme
+            assert path.name in readme or f"{path.parent.name}/*{path.suffix}" in readme
     assert "iverilog -g2005 -o example -s sdann_example sdann_example.v ../rtl/sdann_chip.v" in readme
 
 

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from sdann.cli.map import pass_path
+from sdann.api.program import pass_path
 
 SMALL = ("--preset", "demo", "--set", "rows=3", "--set", "cols=3", "--set", "routes=16")
 """Eight cores: the digit network needs several passes."""

@@ -50,8 +50,9 @@ def test_version(sdann):
 
 def test_all_commands_are_there():
     names = [
-        "demo", "zoo", "train", "agree", "quantize", "export", "size", "map", "assemble", "verilog", "registers",
-        "validate", "cosim", "verify", "report", "campaign", "coverage", "formal", "fpga", "board", "paper", "bench",
+        "demo", "doctor", "zoo", "train", "agree", "quantize", "export", "size", "map", "assemble", "verilog",
+        "registers", "validate", "cosim", "verify", "report", "campaign", "coverage", "formal", "fpga", "board",
+        "paper", "bench", "completion",
     ]  # fmt: skip
     assert list(main.commands) == names
 

@@ -14,7 +14,7 @@ from sdann.graph import INPUT
 from sdann.mapper import plan_network
 from sdann.onnx_import import from_onnx, load_graph
 from sdann.onnx_import.judge import compare, run_model
-from sdann.quantize import quantize, quantize_input
+from sdann.quantization import quantize, quantize_input
 from sdann.recipe import options_for
 from sdann.verification import verify
 

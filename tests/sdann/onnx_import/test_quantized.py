@@ -9,7 +9,7 @@ from onnx import numpy_helper
 from sdann.check import check_network
 from sdann.graph import INPUT
 from sdann.onnx_import.judge import compare, run_model
-from sdann.quantize import QuantizeOptions, dequantize_output, quantize, quantize_input
+from sdann.quantization import QuantizeOptions, dequantize_output, quantize, quantize_input
 from sdann.reference import run
 
 from .conftest import FINE, Model

@@ -7,7 +7,7 @@ import pytest
 from sdann.errors import DoesNotFitError, FileFormatError, SdannError, UnsupportedError
 from sdann.finetune import finetune
 from sdann.onnx_import import from_onnx, load_graph
-from sdann.quantize import QuantizeOptions, quantize
+from sdann.quantization import QuantizeOptions, quantize
 
 from .conftest import FINE, Model
 

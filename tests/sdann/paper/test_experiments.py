@@ -15,7 +15,7 @@ from sdann.paper import EXPERIMENTS, Setup, experiment
 from sdann.paper.hybrid import BUDGET
 from sdann.paper.sparse import everywhere
 from sdann.paper.subject import Subject
-from sdann.quantize import quantize_input
+from sdann.quantization import quantize_input
 from sdann.zoo import network_spec, seeded
 
 QUICK = [name for name in EXPERIMENTS if name not in ("table8", "table3-rtl", "table10", "fig12", "fig13")]

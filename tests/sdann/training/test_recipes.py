@@ -11,7 +11,7 @@ from sdann.detection import decode
 from sdann.detection.mean_ap import mean_average_precision
 from sdann.paper import Setup, experiment
 from sdann.paper.subject import Subject, make_subject
-from sdann.quantize import quantize_input
+from sdann.quantization import quantize_input
 from sdann.reference import run
 
 

@@ -9,7 +9,7 @@ from sdann import golden, reference, stem
 from sdann.errors import DoesNotFitError, SdannError, UnsupportedError
 from sdann.float_model import FloatModel, forward
 from sdann.graph import Pool
-from sdann.quantize import QuantizeOptions, dequantize_output, quantize, quantize_input
+from sdann.quantization import QuantizeOptions, dequantize_output, quantize, quantize_input
 
 
 def error(model: FloatModel, images: np.ndarray, test: np.ndarray, options: QuantizeOptions) -> float:
@@ -160,7 +160,7 @@ def test_report_without_running_the_integers(everything, batch, monkeypatch) -> 
 def test_batches_change_nothing(everything, batch, monkeypatch, observer: str) -> None:
     options = QuantizeOptions(observer=observer, membrane_bits=14, scaled=True)
     whole, report = quantize(everything, batch(), options)
-    monkeypatch.setattr("sdann.quantize.calibration.ELEMENTS", 3 * 8 * 12 * 12)
+    monkeypatch.setattr("sdann.quantization.calibration.ELEMENTS", 3 * 8 * 12 * 12)
     parts, again = quantize(everything, batch(), options)
     assert [entry.membrane_peak for entry in report.layers] == [entry.membrane_peak for entry in again.layers]
     for name, scale in whole.scales.items():

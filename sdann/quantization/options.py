@@ -20,7 +20,7 @@ class QuantizeOptions:
 
     ``time_steps`` T: bits of input and activations. ``weight_bits``: of weights, 2..8. ``per_channel``: a weight scale
     per output channel instead of per layer. ``weight_observer``: how it is chosen, see
-    :func:`sdann.quantize.weights.edge_weights`. ``observer``, ``percentile``: of activations, see
+    :func:`sdann.quantization.weights.edge_weights`. ``observer``, ``percentile``: of activations, see
     :meth:`sdann.observers.Statistics.range`. ``activations``: "unsigned" 0..2^T-1, or "signed" [0, 2^(T-1)-1].
     ``bias``: "sum" (eq. 9), "scaled" (eq. 10), or "auto": eq. 10 where eq. 9's bias exceeds ``bias_bits``.
     ``input_signed``: None takes what the calibration images need. ``input_range``: the input's largest magnitude, None

@@ -39,7 +39,7 @@ class Source:
 class EdgeWeights:
     """``weights`` and ``shifts``: per edge. ``unit``: U, [C_out], real value of one unit of the sum.
 
-    ``skip_error``: see :class:`sdann.quantize.LayerReport`.
+    ``skip_error``: see :class:`sdann.quantization.LayerReport`.
     """
 
     weights: list[IntArray]

@@ -1,4 +1,4 @@
-"""sdann.quantize: scales, biases, bounds and errors on small float networks."""
+"""sdann.quantization: scales, biases, bounds and errors on small float networks."""
 
 from dataclasses import replace
 
@@ -8,7 +8,7 @@ import pytest
 from sdann import reference, stem
 from sdann.errors import DoesNotFitError, SdannError, UnsupportedError
 from sdann.float_model import FloatEdge, FloatLayer, FloatModel, forward
-from sdann.quantize import QuantizeOptions, quantize, quantize_input
+from sdann.quantization import QuantizeOptions, quantize, quantize_input
 
 
 def small_model(seed: int = 0, *, bias: float = 0.3, gains: bool = False) -> FloatModel:
