@@ -149,7 +149,9 @@ class HostBridge(wiring.Component):
             sound.eq(inside & (is_write | (is_read & single))),
             sample_sound.eq(inside & is_write & (flit.payload.memory.mem == Memory.ACT)),
         ]
-        writable = Signal()
+        # A SET takes two cycles: whether there is such a register is known in the second one, where it decides late.
+        writable, known, settled = Signal(), Signal(), Signal()
+        m.d.sync += [known.eq(writable), settled.eq(held & ~self.i.ready & ~self.reset)]
         with m.Switch(word.payload.register.address):
             with m.Case(*(entry.register for entry in register_map(config).values() if entry.access.writable)):
                 m.d.comb += writable.eq(1)
@@ -186,7 +188,9 @@ class HostBridge(wiring.Component):
                         m.d.comb += [done.eq(1), sample_ended.eq(1)]
                         m.d.sync += self.sample_pending.eq(1)
                 with m.Case(HostOp.SET):
-                    with m.If(writable):
+                    with m.If(~settled):
+                        pass
+                    with m.Elif(known):
                         m.d.comb += [self.set_valid.eq(~self.registers_busy), done.eq(~self.registers_busy)]
                     with m.Else():
                         m.d.comb += refuse(ErrorCode.PROTOCOL)

@@ -16,8 +16,8 @@ from .yosys import Cells, Synthesis, synthesize
 __all__ = ["CORE", "KEPT", "ROUTER", "FpgaBuild", "build"]
 
 CORE, ROUTER = f"{TILE_MODULE}.neurons", f"{TILE_MODULE}.router"
-KEPT = (CORE, ROUTER, f"{CHIP_MODULE}.host", f"{CHIP_MODULE}.host.router")
-"""Modules that synthesis keeps apart: smaller than flattened together, and each has its own figures."""
+KEPT = (CORE, ROUTER, f"{CHIP_MODULE}.host", f"{CHIP_MODULE}.host.router", f"{CORE}.setup.stalls")
+"""Modules that synthesis keeps apart: smaller or less deep than flattened together; each has its own figures."""
 
 
 @dataclass(frozen=True, kw_only=True)
