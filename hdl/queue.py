@@ -22,8 +22,8 @@ class Queue(wiring.Component):
     i: stream of words; ``ready`` is a register and does not depend on ``o``.
     o: stream of words; ``valid`` is a register, the payload is read asynchronously and stays until it is taken.
 
-    words, head, tail, early (attributes): the state, for proofs; ``early`` are the bits that are read ahead. The payload
-    is undefined while ``valid`` is low.
+    words, head, tail, early (attributes): the state, for proofs; ``early`` are the bits that are read ahead. The
+    payload is undefined while ``valid`` is low.
     """
 
     def __init__(self, *, width: int, depth: int, ahead: int = 0) -> None:

@@ -116,10 +116,7 @@ class Router(wiring.Component):
 
     def __init__(self, config: ChipConfig) -> None:
         self.config = config
-        self.stores = {
-            source: [self._store(len(outs)) for outs in groups]
-            for source, groups in self.queues.items()
-        }
+        self.stores = {source: [self._store(len(outs)) for outs in groups] for source, groups in self.queues.items()}
         turns = [(source, out) for source in Port for outs in self.queues[source] for out in outs]
         self.served = {(s, o): Signal(name=f"served_{s.name.lower()}_{o.name.lower()}") for s, o in turns}
         self.taken = {(s, o): Signal(name=f"take_{s.name.lower()}_{o.name.lower()}") for s, o in turns}
