@@ -149,7 +149,15 @@ class HostBridge(wiring.Component):
             sound.eq(inside & (is_write | (is_read & single))),
             sample_sound.eq(inside & is_write & (flit.payload.memory.mem == Memory.ACT)),
         ]
-        writable = Signal()
+        # SET and GET take two cycles: what the first one finds is a register in the second one, where it decides late.
+        writable, settled = Signal(), Signal()
+        setting, refused, getting = Signal(), Signal(), Signal()
+        m.d.comb += settled.eq(held & ~self.i.ready & ~self.reset)
+        m.d.sync += [
+            setting.eq(settled & (word.op == HostOp.SET) & writable),
+            refused.eq(settled & (word.op == HostOp.SET) & ~writable),
+            getting.eq(settled & (word.op == HostOp.GET) & ~self.registers_busy),
+        ]
         with m.Switch(word.payload.register.address):
             with m.Case(*(entry.register for entry in register_map(config).values() if entry.access.writable)):
                 m.d.comb += writable.eq(1)
@@ -159,7 +167,10 @@ class HostBridge(wiring.Component):
             return [done.eq(~draining), discard.eq(~draining), self.complaint.eq(Mux(draining, ErrorCode.NONE, code))]
 
         m.d.comb += [self.set.eq(word.payload.register), self.get.eq(word.payload.register.address)]
-        m.d.comb += [returns.answer.payload.address.eq(self.get), returns.answer.payload.value.eq(self.value)]
+        got = Signal(REGISTER_BITS)
+        m.d.sync += got.eq(self.value)
+        m.d.comb += [returns.answer.payload.address.eq(self.get), returns.answer.payload.value.eq(got)]
+        m.d.comb += self.set_valid.eq(setting & ~self.registers_busy)
         with m.If(held):
             with m.Switch(word.op):
                 with m.Case(HostOp.FLIT):
@@ -186,15 +197,11 @@ class HostBridge(wiring.Component):
                         m.d.comb += [done.eq(1), sample_ended.eq(1)]
                         m.d.sync += self.sample_pending.eq(1)
                 with m.Case(HostOp.SET):
-                    with m.If(writable):
-                        m.d.comb += [self.set_valid.eq(~self.registers_busy), done.eq(~self.registers_busy)]
-                    with m.Else():
+                    m.d.comb += done.eq(self.set_valid)
+                    with m.If(refused):
                         m.d.comb += refuse(ErrorCode.PROTOCOL)
                 with m.Case(HostOp.GET):
-                    m.d.comb += [
-                        returns.answer.valid.eq(~self.registers_busy),
-                        done.eq(returns.answer.valid & returns.answer.ready),
-                    ]
+                    m.d.comb += [returns.answer.valid.eq(getting), done.eq(getting & returns.answer.ready)]
                 with m.Case(HostOp.BROKEN):
                     m.d.comb += refuse(ErrorCode.FRAMING)
                 with m.Default():

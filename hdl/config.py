@@ -179,7 +179,7 @@ PRESETS: dict[str, ChipConfig] = {
             edges=2, routes=8, requant_lanes=4, map_side=8, map_groups=64, stages=15, readout_depth=64,
         ),
         ChipConfig(
-            name="ecp5_85k", rows=2, cols=2, lanes=16, weight_words=2048, neuron_words=128, group_words=16,
+            name="ecp5_85k", rows=2, cols=2, lanes=8, weight_words=2048, neuron_words=128, group_words=16,
             edges=4, routes=8, requant_lanes=1, map_side=32, map_groups=32, stages=15, readout_depth=64,
             isum_bits=18, membrane_bits=24, max_edge_shift=3, parts=2, counter_bits=32,
         ),

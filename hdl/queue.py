@@ -1,6 +1,6 @@
 """First-in first-out queue of a router, in one LUT RAM: status bits are registers, so a link's ``ready`` is one too."""
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -14,19 +14,25 @@ class Queue(wiring.Component):
     ----------
     width: bits of a word.
     depth: words, a power of two, at least 2.
+    ahead: the word's last bits of this number are read a cycle ahead: they come from registers, at no cycle's cost, for
+        what decides late.
 
     Members
     -------
     i: stream of words; ``ready`` is a register and does not depend on ``o``.
     o: stream of words; ``valid`` is a register, the payload is read asynchronously and stays until it is taken.
 
-    words, head, tail (attributes): the state, for proofs. The payload is undefined while ``valid`` is low.
+    words, head, tail, early (attributes): the state, for proofs; ``early`` are the bits that are read ahead. The
+    payload is undefined while ``valid`` is low.
     """
 
-    def __init__(self, *, width: int, depth: int) -> None:
+    def __init__(self, *, width: int, depth: int, ahead: int = 0) -> None:
         if isinstance(depth, bool) or not isinstance(depth, int) or depth < 2 or depth & (depth - 1):
             raise ValueError(f"depth must be a power of two of at least 2, not {depth!r}")
-        self.width, self.depth = width, depth
+        if not 0 <= ahead <= width:
+            raise ValueError(f"ahead must be 0..{width}, the bits of a word, not {ahead!r}")
+        self.width, self.depth, self.ahead = width, depth, ahead
+        self.early = Signal(ahead)
         self.words = memory.Memory(shape=width, depth=depth, init=[])
         self._write, self._read = self.words.write_port(), self.words.read_port(domain="comb")
         self.head = Signal(range(depth))  # next word to read
@@ -50,6 +56,13 @@ class Queue(wiring.Component):
             write.en.eq(push), write.addr.eq(tail), write.data.eq(self.i.payload),
             read.addr.eq(head), self.o.payload.eq(read.data),
         ]  # fmt: skip
+        if self.ahead:
+            following = self.words.read_port(domain="comb")
+            m.d.comb += [following.addr.eq(after_head), self.o.payload[self.width - self.ahead :].eq(self.early)]
+            last = Signal()  # what comes next is not there yet, or in this cycle
+            m.d.comb += last.eq(~filled | (after_head == tail))
+            with m.If(pop | ~filled):
+                m.d.sync += self.early.eq(Mux(last, self.i.payload, following.data)[self.width - self.ahead :])
         with m.If(push):
             m.d.sync += tail.eq(after_tail)
         with m.If(pop):

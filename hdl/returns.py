@@ -95,8 +95,10 @@ class ReturnPath(wiring.Component):
             queue.w_data.eq(Cat(flit.payload.payload.readout, last)),
             queue.w_en.eq(arrived & ~to_window),
             self.free.eq(config.readout_depth - queue.level - missing),
-            self.roomy.eq(queue.level <= config.readout_depth - max(chunks_of(config, memory) for memory in Memory)),
         ]
+        # A cycle ahead, for it decides late: what is written in this cycle counts, what leaves counts in the next one.
+        enough = config.readout_depth - max(chunks_of(config, memory) for memory in Memory)
+        m.d.sync += self.roomy.eq(Mux(queue.w_en, queue.level < enough, queue.level <= enough))
         with m.If(self.forget):
             m.d.sync += [missing.eq(0), to_window.eq(0)]
         with m.Else():

@@ -116,10 +116,7 @@ class Router(wiring.Component):
 
     def __init__(self, config: ChipConfig) -> None:
         self.config = config
-        self.stores = {
-            source: [Queue(width=self.word(len(outs)).size, depth=config.queue_depth) for outs in groups]
-            for source, groups in self.queues.items()
-        }
+        self.stores = {source: [self._store(len(outs)) for outs in groups] for source, groups in self.queues.items()}
         turns = [(source, out) for source in Port for outs in self.queues[source] for out in outs]
         self.served = {(s, o): Signal(name=f"served_{s.name.lower()}_{o.name.lower()}") for s, o in turns}
         self.taken = {(s, o): Signal(name=f"take_{s.name.lower()}_{o.name.lower()}") for s, o in turns}
@@ -140,6 +137,10 @@ class Router(wiring.Component):
     def word(self, outs: int) -> data.StructLayout:
         """A word of a queue that leads to ``outs`` outputs."""
         return data.StructLayout({"flit": Flit(self.config), "wanted": outs})
+
+    def _store(self, outs: int) -> Queue:
+        """A queue that leads to ``outs`` outputs; which of them a flit wants decides much, so it is known early."""
+        return Queue(width=self.word(outs).size, depth=self.config.queue_depth, ahead=outs)
 
     def link_in(self, port: Port) -> stream.Interface:
         """The stream that enters at ``port``."""

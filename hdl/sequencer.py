@@ -213,9 +213,13 @@ class Sequencer(wiring.Component):
                 blank.eq(self.round_trip), elapsed.eq(0),
             ]  # fmt: skip
 
-        def issue_step(index, first):
+        # Known before the barrier is reached: a command's blanking is at least a cycle.
+        final, plane_after = Signal(), Signal.like(self.command.plane)
+        m.d.sync += [final.eq(step + 1 >= steps), plane_after.eq(steps - 2 - step)]
+
+        def issue_step(index, first, plane):
             return [
-                *issue(Command.STEP, first=first, plane=steps - 1 - index),
+                *issue(Command.STEP, first=first, plane=plane),
                 step.eq(index),
                 # Seen before this step's barrier, so its flits have arrived when the window ends.
                 sample_in.eq(self.sample_pending & ~taking),
@@ -287,7 +291,7 @@ class Sequencer(wiring.Component):
                     m.d.sync += phase.eq(Phase.FIRST)
             with m.Case(Phase.FIRST):
                 m.d.comb += running.eq(1)
-                m.d.sync += issue_step(Const(0), 1)
+                m.d.sync += issue_step(Const(0), 1, steps - 1)
                 m.d.sync += phase.eq(Phase.BARRIER)
             with m.Case(Phase.BARRIER):
                 m.d.comb += running.eq(1)
@@ -322,14 +326,14 @@ class Sequencer(wiring.Component):
         with m.If(go_on):
             with m.If(requanting):
                 m.d.sync += [requanting.eq(0), phase.eq(Phase.WINDOW)]
-            with m.Elif(step >= steps - 1):
+            with m.Elif(final):
                 with m.If(part != parts):
                     m.d.sync += [*issue(Command.PARTIAL, first=part == 0, plane=part + 1), part.eq(part + 1)]
                 with m.Else():
                     m.d.sync += [*issue(Command.REQUANT, first=parts == 0, plane=0), part.eq(0), requanting.eq(1)]
                 m.d.sync += [step.eq(steps), phase.eq(Phase.BARRIER)]
             with m.Else():
-                m.d.sync += issue_step(step + 1, 0)
+                m.d.sync += issue_step(step + 1, 0, plane_after)
                 m.d.sync += phase.eq(Phase.BARRIER)
 
         with m.If((self.complaint != ErrorCode.NONE) & (state != RunState.FAILED)):

@@ -80,7 +80,7 @@ class SerialBridge(wiring.Component):
         complete, asked = Signal(), Signal()
         resetting = Signal(range(RESET_CYCLES + 1))
         m.d.comb += [self.i.ready.eq(1), asked.eq(self.i.valid & (left == 0) & (self.i.payload == FromHost.RESET))]
-        m.d.comb += [queue.w_data.eq(word), queue.w_en.eq(complete), clear.eq(resetting != 0), self.reset.eq(clear)]
+        m.d.comb += [queue.w_data.eq(word), queue.w_en.eq(complete), self.reset.eq(clear)]
         m.d.sync += complete.eq(0)
         with m.If(self.i.valid):
             with m.If(left != 0):
@@ -90,10 +90,10 @@ class SerialBridge(wiring.Component):
                 m.d.sync += left.eq(in_bytes)
         with m.If(complete & ~queue.w_rdy):
             m.d.sync += self.overrun.eq(1)
-        with m.If(asked):
-            m.d.sync += resetting.eq(RESET_CYCLES)
-        with m.Elif(resetting != 0):
-            m.d.sync += [resetting.eq(resetting - 1), self.overrun.eq(0)]
+        with m.If(asked):  # `clear` is `resetting != 0`, in a register
+            m.d.sync += [resetting.eq(RESET_CYCLES), clear.eq(1)]
+        with m.Elif(clear):
+            m.d.sync += [resetting.eq(resetting - 1), clear.eq(resetting != 1), self.overrun.eq(0)]
         # The chip decides late whether it takes a word; this queue's status bits are registers.
         m.submodules.short = short = ResetInserter(clear)(Queue(width=self.in_bits, depth=2))
         m.d.comb += [

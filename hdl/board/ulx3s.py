@@ -28,19 +28,24 @@ PINS = {
 """Package pins (CABGA381). ``ftdi_rxd`` is what the FT231X receives."""
 
 
+CLOCK_NET = "clock"
+"""The PLL's clock, in the top."""
+
+
 def clock_mhz(wanted_mhz: float) -> float:
     """The PLL's clock for a wanted one: the nearest that is not above it."""
     return pll_settings(OSCILLATOR_MHZ, wanted_mhz).mhz
 
 
-def constraints() -> str:
-    """Pins and clock of the board, as an LPF file."""
+def constraints(aim_mhz: float) -> str:
+    """Pins and clocks of the board, as an LPF file; the design is laid out for a clock of ``aim_mhz``."""
     lines = []
     for name, site in PINS.items():
         pull = "UP" if name in ("btn_power", "ftdi_txd") else "NONE"
         lines.append(f'LOCATE COMP "{name}" SITE "{site}";')
         lines.append(f'IOBUF PORT "{name}" PULLMODE={pull} IO_TYPE=LVCMOS33 DRIVE=4;')
     lines.append(f'FREQUENCY PORT "clk_25mhz" {OSCILLATOR_MHZ:g} MHZ;')
+    lines.append(f'FREQUENCY NET "{CLOCK_NET}" {aim_mhz:g} MHZ;')  # overrides what follows from the PLL
     lines.append("SYSCONFIG CONFIG_IOVOLTAGE=3.3 COMPRESS_CONFIG=ON MCCLK_FREQ=62 SLAVE_SPI_PORT=DISABLE;")
     return "\n".join(lines) + "\n"
 
@@ -69,7 +74,7 @@ class Ulx3s(wiring.Component):
 
     def elaborate(self, platform) -> Module:
         m = Module()
-        clock, locked = Signal(), Signal()
+        clock, locked = Signal(name=CLOCK_NET), Signal()
         m.submodules.pll = Instance(PLL_MODULE, i_i=self.clk_25mhz, o_o=clock, o_locked=locked)
         m.domains.sync = sync = ClockDomain(reset_less=True)
         sync.clk = clock

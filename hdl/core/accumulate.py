@@ -168,9 +168,11 @@ class Accumulator(wiring.Component):
             again.eq(self._meets(before, stage[last - 1])), soon.eq(self._meets(before, stage[last])),
             fresh.eq(before.valid),
         ]  # fmt: skip
-        ones = [-1] * lanes
-        read, kept, older = (Signal(ISums(config), name=name, init=ones) for name in ("word", "kept", "older"))
-        written = Signal(ISums(config))
+        # No reset: they follow from `stage`, which has one, three cycles later, long before a visit comes here. As they
+        # are set and cleared by their reset input, the chip's would cost a gate on a long wire.
+        ones = {"init": [-1] * lanes, "reset_less": True}
+        read, kept, older = (Signal(ISums(config), name=name, **ones) for name in ("word", "kept", "older"))
+        written = Signal(ISums(config), reset_less=True)
         m.d.comb += self.read_address.eq(before.neuron)
         own = fresh & ~again & ~soon
         for lane in range(lanes):

@@ -9,6 +9,7 @@ from ..flit import payload_layouts
 from ..products import registered_product
 from ..program import CoreDescriptor, EdgeDescriptor
 from .mask import popcount
+from .stalls import Stalls
 
 __all__ = ["AddressSetup", "Job", "edge_bits", "neuron_bits", "weight_bits"]
 
@@ -144,9 +145,12 @@ class AddressSetup(wiring.Component):
         valid = [Signal(name=f"valid_{n}") for n in range(count + 1)]  # valid[0] is the input
         ready = [Signal(name=f"ready_{n}") for n in range(count + 1)]  # ready[n]: stage n may load
         keep = [Signal(name=f"keep_{n}", init=1) for n in range(count + 1)]  # what leaves stage n continues to n + 1
-        m.d.comb += [valid[0].eq(self.i.valid), self.i.ready.eq(ready[1])]
+        m.submodules.stalls = stalls = Stalls(count)
+        m.d.comb += [
+            valid[0].eq(self.i.valid), self.i.ready.eq(ready[1]),
+            stalls.next_ready.eq(self.o.ready), stalls.valid.eq(Cat(valid[1:])), Cat(ready[1:]).eq(stalls.ready),
+        ]  # fmt: skip
         for n in range(1, count + 1):
-            m.d.comb += ready[n].eq(self.o.ready | ~Cat(valid[n:]).all())
             with m.If(ready[n]):
                 m.d.sync += valid[n].eq(valid[n - 1] & keep[n - 1])
         m.d.comb += self.busy.eq(Cat(valid[1:]).any())

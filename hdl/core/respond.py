@@ -228,7 +228,8 @@ class Responder(wiring.Component):
         cuts, part = [], Signal(width)
         for index, (memory, count) in enumerate(pieces.items()):
             for n in range(count):
-                cut, word = Signal(width, name=f"cut_{memory.name.lower()}_{n}"), self.data[memory.name.lower()]
+                name, word = memory.name.lower(), self.data[memory.name.lower()]
+                cut = Signal(width, name=f"cut_{name}_{n}", reset_less=True)  # loaded anew before it is looked at
                 piece_of_word, chosen = Value.cast(word).word_select(n, width), mem_select[index] & select[n]
                 cuts.append(cut)
                 if memory is Memory.ISUM:  # a cycle late, so its selection is late, too

@@ -22,7 +22,7 @@ SHARE = 0.95
 
 
 @command("core")
-@chip_options(default="ecp5_85k")
+@chip_options(default="darwin")
 @click.option(
     "--layer", default="conv2", show_default=True, help="Convolution of the digit network whose input is recorded."
 )

@@ -16,6 +16,10 @@ def level_of(m: Module, harness: Harness, queue: Queue) -> Signal:
     m.d.comb += apart.eq(queue.tail - queue.head)
     m.d.comb += level.eq(Mux(room, apart, queue.depth))
     harness.claim(m, "status_fits_pointers", Mux(apart == 0, room != filled, room & filled))
+    if queue.ahead:
+        probe = queue.words.read_port(domain="comb")
+        m.d.comb += probe.addr.eq(queue.head)
+        harness.claim(m, "early_is_the_head_s", ~filled | (queue.early == probe.data[queue.width - queue.ahead :]))
     return level
 
 
@@ -24,8 +28,8 @@ class QueueOrder(Harness):
     that were before it have left, and unchanged.
     """
 
-    def __init__(self, *, width: int = 3, depth: int = 16, queue: type[Queue] = Queue) -> None:
-        self.queue = queue(width=width, depth=depth)
+    def __init__(self, *, width: int = 3, depth: int = 16, ahead: int = 1, queue: type[Queue] = Queue) -> None:
+        self.queue = queue(width=width, depth=depth, ahead=ahead)
         super().__init__({"i_valid": 1, "payload": width, "o_ready": 1, "mark": 1})
 
     def statements(self, m: Module) -> None:

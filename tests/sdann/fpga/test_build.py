@@ -31,10 +31,12 @@ def tools(monkeypatch, tmp_path):
         config.write_text(f"seed {seed}")
         reached = answers["mhz"][answers["routed"]]
         answers["routed"] += 1
+        answers["constraints"] = constraints
         return Routed(config=config, mhz=reached, used={}, critical=("1.0 ns logic slow -> path",))
 
     monkeypatch.setattr(flow, "synthesize", synthesize)
     monkeypatch.setattr(flow, "ulx3s_verilog", lambda config, mhz: "module sdann_tile; endmodule")
+    monkeypatch.setattr(flow, "replicate", lambda netlist, top: answers.update(replicated=(netlist.name, top)))
     monkeypatch.setattr(flow, "arrange", lambda netlist, top: answers.update(arranged=(netlist.name, top)))
     monkeypatch.setattr(nextpnr, "_attempt", attempt)
     monkeypatch.setattr(flow, "bitstream", lambda config, out: out.write_text(config.read_text()))
@@ -53,7 +55,8 @@ def test_placements_are_tried_until_the_clock_is_reached(tools, tmp_path):
     assert (made.routed.mhz, made.target_mhz, tools["routed"]) == (85.0, 80.0, 2)
     assert made.bitstream.read_text() == "seed 8"
     assert steps == ["Verilog", "synthesis", "place and route", "bitstream"]
-    assert tools["arranged"] == ("netlist.json", ULX3S_MODULE)
+    assert tools["arranged"] == tools["replicated"] == ("netlist.json", ULX3S_MODULE)
+    assert 'FREQUENCY NET "clock" 90 MHZ;' in tools["constraints"]  # more than asked for
 
 
 def test_a_missed_clock_is_an_error_and_leaves_no_bitstream(tools, tmp_path):

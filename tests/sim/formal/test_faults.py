@@ -35,6 +35,16 @@ class Overtakes(Queue):
         return m
 
 
+class Hasty(Queue):
+    """Reads ahead what comes in, though other words are before it."""
+
+    def elaborate(self, platform) -> Module:
+        m = super().elaborate(platform)
+        with m.If(self.o.ready):
+            m.d.sync += self.early.eq(self.i.payload[self.width - self.ahead :])
+        return m
+
+
 class Unfair(RoundRobin):
     """Always begins with the same one."""
 
@@ -184,6 +194,7 @@ Fault = tuple[Callable[[], Harness], int, int, str]
 
 QUICK: dict[str, Fault] = {
     "queue overtakes": (partial(QueueOrder, queue=Overtakes), 6, 6, "lies_where_it_should"),
+    "queue hasty": (partial(QueueOrder, queue=Hasty), 6, 6, "early_is_the_head_s"),
     "arbiter unfair": (partial(Fairness, 4, arbiter=Unfair), 8, 8, "turn_comes_closer"),
     "arbiter deaf": (partial(Fairness, 4, arbiter=Deaf), 4, 8, "chosen_one_asked"),
     "tree forgets": (partial(TreeExact, inputs=6, tree=Forgetful), 8, 8, "true_only_when_all_were_idle"),
