@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hdl.config import ChipConfig, preset
 
@@ -17,6 +17,7 @@ from ..mapper import ProgramImage, plan_network
 from ..mapper.work import count_spikes
 from ..mapping_cost import judge_cycles
 from ..network_file import load_network, save_network
+from ..network_source import NetworkSource
 from ..quantization import QuantizeReport, dequantize_output, quantize_input
 from ..recipe import samples_for
 from ..stem import Record
@@ -24,6 +25,11 @@ from ..verification import Simulation, Verification, verify
 from .arguments import Progress, chip_of, images_of, labels_of, silent
 from .program import Program
 from .spiking import Spiking, run_spiking
+
+if TYPE_CHECKING:
+    from sim.simulators import SimulatorName
+
+    from ..report import ReportData
 
 __all__ = ["KEPT", "Network", "load"]
 
@@ -130,6 +136,37 @@ class Network:
             self.graph, x, classes, programs, simulation=simulation, layer=layer, stall=stall, seed=seed, jobs=jobs,
             build_dir=Path(build_dir), progress=progress,
         )  # fmt: skip
+        if check and found.failures:
+            raise MismatchError("\n".join(found.failures))
+        return found
+
+    def report(
+        self, path: str | Path, images: Any = None, labels: Any = None, *, chip: ChipConfig | str | None = None,
+        program: Program | list[ProgramImage] | None = None, simulation: "SimulatorName" = "compiled",
+        stall: float = 0.0, seed: int = 0, build_dir: str | Path = "build/sim", check: bool = True,
+        progress: Progress = silent,
+    ) -> "ReportData":  # fmt: skip
+        """Runs as :meth:`verify` does, watched window by window, and writes the page ``path`` (HTML).
+
+        Returns what the page shows. Raises DoesNotFitError for a network that takes several passes, and
+        MismatchError after the page is written, unless ``check`` is False: then see ``failures``.
+        """
+        from ..report import check_one_pass, run_report, write_report  # templates and simulators
+
+        x = self.x if images is None else self.inputs(images)
+        given = self.labels if images is None and labels is None else labels
+        if program is None:
+            program = self.map(chip, progress=progress)
+        programs = list(program.images()) if isinstance(program, Program) else program
+        check_one_pass(self.name, programs[0].config.name, len(programs))
+        source = NetworkSource(
+            network=self.graph, x=x, labels=None if given is None else labels_of(given, len(x)), about=self.name
+        )
+        found = run_report(
+            source, programs[0], simulator=simulation, stall=stall, seed=seed, build_dir=Path(build_dir),
+            progress=progress,
+        )  # fmt: skip
+        write_report(found, Path(path))
         if check and found.failures:
             raise MismatchError("\n".join(found.failures))
         return found

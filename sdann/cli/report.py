@@ -77,10 +77,10 @@ def report_command(
 def _program(source: "NetworkSource", image_file: Path | None, config: "ChipConfig") -> "ProgramImage":
     """The program in the file, or a new one; raises DoesNotFitError where it is one of several passes."""
     from sdann import reference
-    from sdann.errors import DoesNotFitError
     from sdann.mapper import load_image, plan_network
     from sdann.mapper.work import count_spikes
     from sdann.recipe import check_same_network
+    from sdann.report import check_one_pass
 
     network = source.network
     if image_file is not None:
@@ -92,10 +92,5 @@ def _program(source: "NetworkSource", image_file: Path | None, config: "ChipConf
         activations = reference.run(network, source.x[:1]).activations
         mapped = plan_network(network, config, spikes=count_spikes(network, activations, config.lanes))
         image, passes = mapped.image(0), len(mapped.passes)
-    if passes > 1:
-        raise DoesNotFitError(
-            f"{network.name!r} takes {passes} passes on chip {image.config.name!r}, and a report shows a network that "
-            "a chip holds at once: choose a larger one with --preset or --set (`sdann size` says which), or check the "
-            "passes with `sdann verify`"
-        )
+    check_one_pass(network.name, image.config.name, passes)
     return image

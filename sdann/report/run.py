@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from sdann.errors import DoesNotFitError
 from sdann.mapper import ProgramImage
 from sdann.network_source import NetworkSource
 from sdann.results import rtl_figures
@@ -14,9 +15,19 @@ from .collect import collect
 from .data import ReportData
 from .recorder import WindowRecorder
 
-__all__ = ["run_report"]
+__all__ = ["check_one_pass", "run_report"]
 
 Progress = Callable[[str], Callable[[int, int], None]]
+
+
+def check_one_pass(network: str, chip: str, passes: int) -> None:
+    """Raises DoesNotFitError unless ``passes`` is 1: a report shows a network that a chip holds at once."""
+    if passes > 1:
+        raise DoesNotFitError(
+            f"{network!r} takes {passes} passes on chip {chip!r}, and a report shows a network that a chip holds at "
+            "once: choose a larger one with --preset or --set (`sdann size` says which), or check the passes with "
+            "`sdann verify`"
+        )
 
 
 def run_report(

@@ -28,6 +28,7 @@ def test_the_program(monkeypatch, tmp_path):
     torch.manual_seed(0)
     variables = {"model": Model(), "images": torch.rand(8, 1, 6, 6)}
     exec(program.replace("program=program)", 'program=program, simulation="tiles")'), variables)
+    assert "<!doctype html>" in (tmp_path / "net.html").read_text()[:100].lower()
     assert (tmp_path / "net.safetensors").is_file() and isinstance(variables["network"], sdann.Network)
 
 

@@ -71,6 +71,19 @@ def flawed(image: ProgramImage) -> ProgramImage:
     return image.with_word((core.y, core.x), Memory.WEIGHT, 0, word ^ 0x40)
 
 
+def test_report(network, images, tmp_path):
+    page = tmp_path / "page.html"
+    found = network.report(page, images[:2], [0, 1], simulation="tiles")
+    assert found.failures == [] and [stage.mismatches for stage in found.stages] == [0] * 4
+    assert str(found.stages[0].sops) in page.read_text().replace(",", "")
+    programs = [flawed(image) for image in network.map().images()]
+    with pytest.raises(sdann.MismatchError, match="layer '4'"):
+        network.report(page, program=programs, simulation="tiles")
+    assert network.report(page, program=programs, simulation="tiles", check=False).failures
+    with pytest.raises(DoesNotFitError, match="takes 2 passes"):
+        network.report(page, program=programs * 2, simulation="tiles")
+
+
 def test_a_difference_is_raised_and_named(network):
     programs = [flawed(image) for image in network.map().images()]
     with pytest.raises(sdann.MismatchError, match="layer '4': 3 of 20 activations differ"):
