@@ -23,7 +23,7 @@ GOALS = {"fpga_clock_mhz": 100.0, "fpga_core_lut4": 3000.0, "fpga_router_lut4": 
     show_default=True,
     help="Placements to try until it is reached.",
 )
-@click.option("--seed", type=int, default=1, show_default=True, help="Of the first placement.")
+@click.option("--seed", type=int, default=2, show_default=True, help="Of the first placement.")
 @click.option(
     "--build-dir", type=click.Path(path_type=Path, file_okay=False), default=Path("build/fpga"), show_default=True,
     help="Where intermediate files go.",

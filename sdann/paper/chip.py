@@ -33,7 +33,7 @@ class Clock:
     source: str
 
 
-ROUTED = Clock(mhz=63.4, source="docs/fpga.md: preset ecp5_85k, routed for an ECP5-85F")
+ROUTED = Clock(mhz=80.0, source="docs/fpga.md: preset ecp5_85k, routed for an ECP5-85F")
 """Where no result of ``sdann fpga`` is given."""
 
 

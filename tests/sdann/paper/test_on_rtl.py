@@ -98,7 +98,7 @@ def test_a_chip_that_is_too_small_is_refused(setup, subject) -> None:
 
 
 def test_the_clock_without_a_file_is_that_of_the_documentation() -> None:
-    assert f"routed chip at **{ROUTED.mhz} MHz**" in (ROOT / "docs" / "fpga.md").read_text()
+    assert f"The bitstream's clock is **{ROUTED.mhz:g} MHz**" in (ROOT / "docs" / "fpga.md").read_text()
 
 
 def test_the_clock_of_a_file(tmp_path) -> None:
