@@ -27,8 +27,13 @@ def check_against_golden(case: Case, result) -> None:
     check_astray(result.counters, result.stray)
 
 
-@pytest.mark.parametrize("simulator", [pytest.param("amaranth", marks=pytest.mark.long), "icarus", "verilator"])
-@pytest.mark.parametrize("stall", [0.0, 0.4])
+@pytest.mark.parametrize(
+    ("simulator", "stall"),
+    [
+        pytest.param("amaranth", 0.0, marks=pytest.mark.long), pytest.param("amaranth", 0.4, marks=pytest.mark.long),
+        pytest.param("icarus", 0.0, marks=pytest.mark.long), ("icarus", 0.4), ("verilator", 0.0), ("verilator", 0.4),
+    ],
+)  # fmt: skip
 def test_every_activation_is_the_goldens(small, small_verilog, build_dir, simulator, stall):
     result = simulate(
         small.image, small.samples, simulator=simulator, stall=stall, seed=7, build_dir=build_dir, verilog=small_verilog
@@ -49,19 +54,20 @@ def test_counters_are_the_tile_models(small, small_verilog, build_dir):
 
 def test_same_cycles_in_all_simulators_and_one_sample_per_window(small, small_verilog, build_dir):
     """Paper, Figure 11: K samples take K + layers windows."""
+    samples = small.samples[:2]
     results = {
         simulator: simulate(
-            small.image, small.samples, simulator=simulator, mode="stream", build_dir=build_dir, verilog=small_verilog
+            small.image, samples, simulator=simulator, mode="stream", build_dir=build_dir, verilog=small_verilog
         )
         for simulator in SIMULATORS
     }
     cycles = {result.cycles for result in results.values()}
     assert len(cycles) == 1 and cycles.pop() > 0
     for result in results.values():
-        assert result.windows == len(small.samples) + len(small.network.layers)
-        assert result.samples == len(small.samples)
+        assert result.windows == len(samples) + len(small.network.layers)
+        assert result.samples == len(samples)
         assert result.barriers == result.windows * (small.network.time_steps + 1)
-        np.testing.assert_array_equal(result.outputs, small.expected["out"])
+        np.testing.assert_array_equal(result.outputs, small.expected["out"][:2])
 
 
 def test_late_host_changes_no_result(small, small_verilog, build_dir):

@@ -60,8 +60,11 @@ def test_on_verilator(mode, readout, verilog, build_dir):
     check(network, image, x, result)
 
 
-SMALL = [("icarus", "exact", "raw"), ("amaranth", "scaled", "wide")]
-MORE_SMALL = [("icarus", "scaled", "wide"), ("icarus", "exact", "act"), ("amaranth", "exact", "raw")]
+SMALL = [("icarus", "exact", "raw")]
+MORE_SMALL = [
+    ("icarus", "scaled", "wide"), ("icarus", "exact", "act"), ("amaranth", "exact", "raw"),
+    ("amaranth", "scaled", "wide"),
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -80,7 +80,7 @@ def test_gates_compute_what_the_golden_does(gates, build_dir, seed):
 
 
 def test_one_damaged_lut_is_noticed(gates, build_dir):
-    lut = re.search(r"LUT4 #\(\s*\.INIT\(16'h([0-9a-f]{4})\)\s*\) \\accumulator\.addend_0_\S+ ", gates)
+    lut = re.search(r"LUT4 #\(\s*\.INIT\(16'h([0-9a-f]{4})\)\s*\) \\accumulator\.pair_0_\S+ ", gates)
     assert lut is not None, "the netlist has no LUT of the accumulator's sum"
     damaged = gates[: lut.start(1)] + f"{int(lut[1], 16) ^ 0xFFFF:04x}" + gates[lut.end(1) :]
     with pytest.raises((MismatchError, ChipError)):

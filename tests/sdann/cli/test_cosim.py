@@ -1,10 +1,16 @@
 """`sdann cosim` on a tiny chip."""
 
+import pytest
+
 from .conftest import BUILD_DIR
 
 
-def test_amaranth_agrees(sdann, files):
-    result = sdann("cosim", files.network, files.image, "--simulator", "amaranth", "--samples", "2", "--json")
+@pytest.mark.parametrize("simulator", [pytest.param("amaranth", marks=pytest.mark.long), "compiled"])
+def test_rtl_agrees(sdann, files, simulator):
+    result = sdann(
+        "cosim", files.network, files.image, "--simulator", simulator, "--samples", "2", "--build-dir", str(BUILD_DIR),
+        "--json",
+    )  # fmt: skip
     assert result.exit_code == 0, result.stderr
     data = result.data
     assert [stage["name"] for stage in data["stages"]] == ["golden", "tiles", "rtl"]
@@ -18,7 +24,7 @@ def test_amaranth_agrees(sdann, files):
 
 def test_icarus_runs_the_verilog_file_and_stalls(sdann, files):
     assert sdann("verilog", "--preset", "test", "--out", "chip.v").exit_code == 0
-    common = ["--simulator", "icarus", "--samples", "2", "--verilog", "chip.v", "--build-dir", str(BUILD_DIR), "--json"]
+    common = ["--simulator", "icarus", "--samples", "1", "--verilog", "chip.v", "--build-dir", str(BUILD_DIR), "--json"]
     smooth = sdann("cosim", files.network, files.image, *common).data
     rough = sdann("cosim", files.network, files.image, *common, "--stall", "0.4").data
     assert smooth["ok"] and rough["ok"] and rough["stall"] == 0.4
@@ -26,7 +32,10 @@ def test_icarus_runs_the_verilog_file_and_stalls(sdann, files):
 
 
 def test_first_difference_has_layer_core_neuron_and_step(sdann, files):
-    result = sdann("cosim", files.network, files.flawed, "--simulator", "amaranth", "--samples", "2", "--json")
+    result = sdann(
+        "cosim", files.network, files.flawed, "--simulator", "compiled", "--samples", "2",
+        "--build-dir", str(BUILD_DIR), "--json",
+    )  # fmt: skip
     assert result.exit_code == 1
     first, last = result.data["first_difference"], files.net.layers[-1].name
     rtl = result.data["stages"][-1]
